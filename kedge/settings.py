@@ -1,0 +1,73 @@
+"""Where things live: the environment is read here, once, and handed on as a value."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kedge.errors import Terminal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Places kedge reads and writes.
+
+    Attributes:
+        home: all state: lake, registry, reports, Dagster's and MLflow's stores (`KEDGE_HOME`, default `.kedge`).
+        keys: the key ring; never inside `home` (`KEDGE_KEYS`, default under the user's data folder).
+        data: relative paths of a declaration's source start here (`KEDGE_DATA`, default the current folder).
+        pipelines: folder of declarations (`KEDGE_PIPELINES`, default `pipelines`).
+        mlflow_uri: MLflow's tracking store (`KEDGE_MLFLOW_URI`, default SQLite under `home`).
+    """
+
+    home: Path
+    keys: Path
+    data: Path
+    pipelines: Path
+    mlflow_uri: str
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the `KEDGE_*` variables.
+
+        Raises:
+            Terminal: the key ring would lie inside `KEDGE_HOME`, where a backup of the data takes the keys along.
+        """
+        home = Path(env.get("KEDGE_HOME") or ".kedge").absolute()
+        user_data = Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        keys = Path(env.get("KEDGE_KEYS") or user_data / "kedge" / "keys").absolute()
+        if keys.resolve().is_relative_to(home.resolve()):
+            raise Terminal(
+                "KEDGE_KEYS",
+                need="a folder outside KEDGE_HOME, so that a copy of the data never holds its keys",
+                got="a folder inside KEDGE_HOME",
+                remedy="Unset KEDGE_KEYS or point it elsewhere, for instance to ~/.local/share/kedge/keys.",
+            )
+        return cls(
+            home=home,
+            keys=keys,
+            data=Path(env.get("KEDGE_DATA") or ".").absolute(),
+            pipelines=Path(env.get("KEDGE_PIPELINES") or "pipelines").absolute(),
+            mlflow_uri=env.get("KEDGE_MLFLOW_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
+        )
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def registry(self) -> Path:
+        return self.home / "registry"
+
+    @property
+    def reports(self) -> Path:
+        """HTML for people: evidence only (aggregates of at least 11 people), hence not encrypted."""
+        return self.home / "reports"
+
+    @property
+    def dagster(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.home / "mlflow" / "artifacts"
