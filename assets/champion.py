@@ -1,0 +1,30 @@
+"""What is in production."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.attributes import attributes, key, op_tags
+from kedge.spec import Declaration
+from resources.store import Store
+
+
+def champion(declaration: Declaration) -> dg.AssetsDefinition:
+    """Asset `<p>/champion`."""
+    description = (
+        "The model in production. Moves only when every gate holds and the challenger is not worse; "
+        "the decision and its reason are written either way."
+    )
+    common = attributes(declaration, "champion", description=description, kinds={"mlflow"})
+
+    @dg.asset(**common, deps=[key(declaration, "evaluation")], op_tags=op_tags(declaration, "champion"))
+    def _champion(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
+        with store.stage("champion") as workspace:
+            from kedge.registry.promote import promote
+
+            decision = promote(workspace, declaration, store.tracking())
+        context.log.info(f"{decision.verdict}: {decision.reason}")
+        yield dg.MaterializeResult(metadata=decision.facts(), data_version=dg.DataVersion(decision.champion or "none"))
+
+    return _champion

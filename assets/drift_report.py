@@ -1,0 +1,45 @@
+"""Whether the day still looks like what the champion was trained on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.attributes import attributes, check_specs, daily, key, op_tags
+from kedge.spec import Declaration
+from resources.events import materialize
+from resources.store import Store
+
+
+def drift_report(declaration: Declaration) -> dg.AssetsDefinition:
+    """Asset `<p>/drift_report`; skipped, with the reason, while there is no champion."""
+    description = (
+        "Evidently's report of the day against the champion's reference: value, threshold and verdict per column, "
+        "predictions and outcome included. Two drifting days in a row make the drift sensor ask for a retraining."
+    )
+    common = attributes(declaration, "drift_report", description=description, kinds={"evidently"})
+    columns = (*declaration.features, "prediction", "target")
+
+    @dg.asset(
+        **common,
+        deps=[key(declaration, "predictions"), key(declaration, "anonymized")],
+        partitions_def=daily(declaration),
+        check_specs=check_specs(
+            declaration, "drift_report", {"drift": False, **{f"drift_{column}": False for column in columns}}
+        ),
+        output_required=False,
+        op_tags=op_tags(declaration, "drift_report"),
+    )
+    def _drift_report(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
+        with store.stage("drift_report") as workspace:
+            from kedge.drift.report import report
+            from kedge.scoring import scorer
+
+            outcome = report(workspace, declaration, context.partition_key, score=scorer(workspace, declaration))
+        if outcome is None:
+            context.log.info(f"skipped: {declaration.name} has no champion whose reference could be compared with")
+            return
+        html = dg.MetadataValue.url(f"file://{outcome.facts['html']}")
+        yield materialize(context.asset_key, outcome, {"html": html})
+
+    return _drift_report

@@ -1,0 +1,37 @@
+"""Challenger against champion and baseline, on the same held-out people."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.attributes import attributes, check_specs, key, op_tags
+from kedge.spec import Declaration
+from resources.events import release
+from resources.store import Store
+
+
+def evaluation(declaration: Declaration) -> dg.AssetsDefinition:
+    """Asset `<p>/evaluation`."""
+    description = (
+        "Challenger, champion and a logistic regression on the same rows of held-out people, with 95 % intervals; "
+        "the verdict of each gate on recent and on trusted nights."
+    )
+    common = attributes(declaration, "evaluation", description=description, kinds={"pytorch", "scikitlearn"})
+    gates = {f"gate_{metric}_{rows}": False for metric in declaration.gates for rows in ("recent", "trusted")}
+
+    @dg.asset(
+        **common,
+        deps=[key(declaration, "model"), key(declaration, "anonymized")],
+        check_specs=check_specs(declaration, "evaluation", gates),
+        op_tags=op_tags(declaration, "evaluation"),
+    )
+    def _evaluation(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
+        with store.stage("evaluation") as workspace:
+            from kedge.evaluation.evaluate import evaluate
+            from kedge.scoring import scorer
+
+            outcome = evaluate(workspace, declaration, score=scorer(workspace, declaration))
+        yield from release(context.asset_key, outcome)
+
+    return _evaluation

@@ -1,0 +1,108 @@
+"""`kedge`: check, run, status, predictions, demo, up."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kedge.errors import KedgeError
+from kedge.offline import silence
+from kedge.settings import Settings
+
+app = typer.Typer(
+    name="kedge",
+    help="From nightly deliveries of personal data to a monitored model, retrained when the world drifts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables could print personal values
+)
+
+Pipeline = Annotated[str, typer.Argument(help="Name of a declared pipeline: a folder below KEDGE_PIPELINES.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
+
+
+class Job(StrEnum):
+    """Which job `kedge run` starts."""
+
+    nightly = "nightly"
+    retrain = "retrain"
+
+
+@app.command()
+def check(pipeline: Annotated[str | None, typer.Argument(help="Only this pipeline.")] = None) -> None:
+    """Check the declarations: every mistake with file, line, what is needed, what was found and what to do."""
+    from commands.check import check
+
+    raise typer.Exit(check(Settings.from_environment(), pipeline, Console()))
+
+
+@app.command()
+def run(
+    pipeline: Pipeline,
+    partition: Annotated[str, typer.Option(help="The night, as YYYY-MM-DD.")],
+    until: Annotated[str | None, typer.Option(help="Last night of a range; each night is a run of its own.")] = None,
+    job: Annotated[Job, typer.Option(help="What to run.")] = Job.nightly,
+) -> None:
+    """Run a night, a range of nights, or a retraining up to a night, here and now."""
+    from commands.run import run
+
+    raise typer.Exit(run(Settings.from_environment(), pipeline, partition, until or partition, job.value, Console()))
+
+
+@app.command()
+def status(pipeline: Pipeline, json: Json = None) -> None:
+    """Champion and its metrics, nights, drift verdicts, promotions and refusals."""
+    from commands.status import show
+
+    show(Settings.from_environment(), pipeline, json, Console())
+
+
+@app.command()
+def predictions(
+    pipeline: Pipeline,
+    partition: Annotated[str, typer.Option(help="The night, as YYYY-MM-DD.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv or .parquet. It is plaintext and identifies people.")],
+) -> None:
+    """Hand a night's predictions, with the subject, to the business."""
+    from kedge.scoring import hand_out
+    from kedge.spec import load
+    from kedge.workspace import Workspace
+
+    settings = Settings.from_environment()
+    declaration = load(settings.pipelines / pipeline / "defs.yaml")
+    rows = hand_out(Workspace.open(settings), declaration, partition, out)
+    Console().print(f"{rows} rows in {out}: plaintext, with the subject; delete it when it has been used")
+
+
+@app.command()
+def demo(json: Json = None) -> None:
+    """Watch the whole loop: a simulated bank, twelve nights, drift, a retraining, a refusal."""
+    from commands.demo import demo
+
+    raise typer.Exit(demo(json, Console()))
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Port of Dagster's web UI.")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's web UI.")] = 5000,
+    demo: Annotated[bool, typer.Option("--demo", help="Show what the last demo left.")] = False,
+) -> None:
+    """Start Dagster's web UI and daemon and MLflow on localhost, until interrupted."""
+    from commands.up import up
+
+    raise typer.Exit(up(port, mlflow_port, Console(), demo=demo))
+
+
+def main() -> None:
+    """Entry point: kedge's own errors are one message and exit code 2, not a traceback."""
+    silence()
+    try:
+        app()
+    except KedgeError as error:
+        Console(stderr=True).print(f"[bold red]error[/] {type(error).__name__}: ", end="")
+        Console(stderr=True).print(str(error), markup=False, highlight=False)
+        sys.exit(2)

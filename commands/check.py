@@ -1,0 +1,37 @@
+"""`kedge check`: the declarations, without running anything."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from kedge.settings import Settings
+from kedge.spec import Declaration, load, load_all
+
+
+def check(settings: Settings, pipeline: str | None, console: Console) -> int:
+    """Print what each declaration makes of its columns; mistakes are raised as `SpecError` with every one of them."""
+    found = load_all(settings.pipelines) if pipeline is None else {pipeline: load(_path(settings, pipeline))}
+    for declaration in found.values():
+        console.print(_table(declaration))
+    console.print(f"{len(found)} declaration(s) below {settings.pipelines}: no mistakes")
+    return 0
+
+
+def _path(settings: Settings, pipeline: str) -> Path:
+    return settings.pipelines / pipeline / "defs.yaml"
+
+
+def _table(declaration: Declaration) -> Table:
+    table = Table("column", "type", "role", "privacy", "quasi", "feature", title=declaration.name)
+    for name, column in declaration.columns.items():
+        treatment = "as it is" if column.privacy is None else column.privacy.kind
+        table.add_row(
+            name,
+            column.type,
+            column.role or "",
+            treatment,
+            "yes" if column.quasi else "",
+            declaration.feature_kind(name) if name in declaration.features else "",
+        )
+    return table

@@ -1,0 +1,97 @@
+"""`kedge run`: Dagster's jobs, executed in this process and recorded in the instance like any other run."""
+
+import time
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+from kedge.errors import Terminal
+from kedge.settings import Settings
+from resources.cause import Cause
+from resources.instance import instance
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def run(settings: Settings, pipeline: str, first: str, last: str, job: str, console: Console) -> int:
+    """Run `job` for the nights `first` to `last` (a retraining: once, up to `last`); 1 when a run failed.
+
+    Each night is a run of its own: a blocked one stops nothing but itself.
+    """
+    with instance(settings) as dagster:
+        if job == "retrain":
+            return 0 if retrain(dagster, settings, pipeline, last, console) else 1
+        failed = [
+            night for night in nights(first, last) if not nightly(dagster, pipeline, night, console)
+        ]
+    if failed:
+        console.print(f"[bold red]{len(failed)} night(s) failed or were blocked:[/] {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def nights(first: str, last: str) -> list[str]:
+    """Calendar days from `first` to `last`, both included."""
+    start, days = _date(first), (_date(last) - _date(first)).days
+    return [(start + timedelta(days=day)).isoformat() for day in range(days + 1)]
+
+
+def nightly(dagster: dg.DagsterInstance, pipeline: str, night: str, console: Console) -> bool:
+    """Run one night and print one line about it."""
+    return _execute(dagster, f"{pipeline}_nightly", console, f"{pipeline} {night}", partition_key=night)
+
+
+def retrain(dagster: dg.DagsterInstance, settings: Settings, pipeline: str, until: str, console: Console) -> bool:
+    """Train on the window that ends with `until`."""
+    from kedge.registry.store import Registry
+
+    champion = Registry.open(settings.registry / pipeline).champion()
+    cause = Cause(cause="asked for" if champion else "no champion", trigger="command", until=until)
+    return _execute(
+        dagster, f"{pipeline}_retrain", console, f"{pipeline} retraining up to {until}", tags=cause.tags()
+    )
+
+
+def _execute(
+    dagster: dg.DagsterInstance, job: str, console: Console, title: str, **arguments: Any
+) -> bool:
+    started = time.monotonic()
+    definition = _definitions().resolve_job_def(job)
+    result = definition.execute_in_process(
+        instance=dagster, raise_on_error=False, run_config=QUIET, **arguments
+    )
+    seconds = time.monotonic() - started
+    console.print(f"{title}: {'done' if result.success else '[red]failed[/]'} in {seconds:.1f} s")
+    for reason in _reasons(result):
+        console.print(f"  {reason}", markup=False, highlight=False)
+    return result.success
+
+
+def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    found = []
+    for failure in failures:
+        given = failure.user_failure_data
+        text = given.description if given is not None and given.description else None
+        found.append(text or (failure.error.message.strip() if failure.error is not None else "no reason given"))
+    return found
+
+
+def _definitions() -> dg.Definitions:
+    from pipelines.definitions import defs
+
+    return defs
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Terminal(
+            "--partition",
+            need="a calendar day as YYYY-MM-DD",
+            got=f"{len(text)} characters that are no such day",
+            remedy="Write for instance 2026-01-31.",
+        ) from None
+

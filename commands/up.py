@@ -1,0 +1,110 @@
+"""`kedge up`: Dagster's web UI and daemon and MLflow, on localhost, until interrupted."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from commands.places import demo_environment, project_root
+from kedge.errors import Terminal
+from kedge.settings import Settings
+from resources.instance import prepare
+
+HOST = "127.0.0.1"
+START_SECONDS = 90
+
+
+def up(port: int, mlflow_port: int, console: Console, *, demo: bool = False) -> int:
+    """Start the three services, print their addresses, wait; end all of them when one ends or on Ctrl-C."""
+    if demo:
+        os.environ.update(demo_environment())
+    settings = Settings.from_environment()
+    folder = prepare(settings)
+    settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+    for wanted, option in ((port, "--port"), (mlflow_port, "--mlflow-port")):
+        _require_free(wanted, option)
+    logs = {name: folder / f"{name}.log" for name in ("webserver", "daemon", "mlflow")}
+    running = [
+        start(webserver(port), logs["webserver"]),
+        start(daemon(), logs["daemon"]),
+        start(mlflow(settings, mlflow_port), logs["mlflow"]),
+    ]
+    try:
+        for wanted in (port, mlflow_port):
+            _wait_for(wanted, running)
+        console.print(f"Dagster  http://{HOST}:{port}\nMLflow   http://{HOST}:{mlflow_port}")
+        console.print(f"State in {settings.home}, logs in {folder}; Ctrl-C ends everything", highlight=False)
+        while all(process.poll() is None for process in running):
+            time.sleep(0.5)
+        console.print(f"[red]a service ended by itself; see the logs in {folder}[/]")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        stop(running)
+
+
+def webserver(port: int) -> list[str]:
+    return [*_script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(project_root() / "workspace.yaml")]
+
+
+def daemon() -> list[str]:
+    return [*_script("dagster-daemon"), "run", "-w", str(project_root() / "workspace.yaml")]
+
+
+def mlflow(settings: Settings, port: int) -> list[str]:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+    return [*command, "--backend-store-uri", settings.mlflow_uri]
+
+
+def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a service in the project's folder, its output appended to `log`."""
+    with log.open("ab") as stream:
+        return subprocess.Popen(  # noqa: S603 - commands built above
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=project_root(), start_new_session=True
+        )
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End services: politely, then for good."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _script(name: str) -> list[str]:
+    return [sys.executable, str(Path(sys.executable).parent / name)]
+
+
+def _require_free(port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise Terminal(
+                option,
+                need=f"a free port on {HOST}",
+                got=f"port {port}, which another process uses",
+                remedy=f"End that process, or choose another: kedge up {option} {port + 1}.",
+            ) from None
+
+
+def _wait_for(port: int, running: Sequence[subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and all(process.poll() is None for process in running):
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.2)

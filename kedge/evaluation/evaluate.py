@@ -1,0 +1,181 @@
+"""The asset `evaluation`: challenger, champion and baseline on the same held-out rows, and the verdict."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import polars as pl
+
+from kedge.evaluation.baseline import Baseline
+from kedge.evaluation.figures import Figures, area
+from kedge.evaluation.heldout import HeldOut, outcomes
+from kedge.evaluation.metrics import Floats
+from kedge.evaluation.report import checks, shown
+from kedge.evaluation.sets import Recent, recent
+from kedge.evaluation.verdict import Facts, Judged, Verdict, judge
+from kedge.lake import ALL, PARTITION, Draft, Outcome, Version, produce
+from kedge.outcome import Findings
+from kedge.people import load_rows
+from kedge.spec import Declaration
+from kedge.workspace import Workspace
+
+# Raised by hand whenever the same inputs would give other figures; a golden digest in the tests guards it.
+CODE_VERSION = 1
+
+Score = Callable[[Version, pl.DataFrame], Floats]
+SETS = ("recent", "trusted")
+
+
+def evaluate(
+    ws: Workspace, declaration: Declaration, *, challenger: Version, champion: Version | None, score: Score
+) -> Outcome:
+    """Judge a challenger.
+
+    *recent* are the held-out rows of the drift episode's nights, without an episode of the last seven, extended back
+    as `kedge.evaluation.sets` says; *trusted* those of the champion's whole window, for the first champion of its own.
+
+    Args:
+        challenger, champion: versions of dataset `model`; champion None before the first promotion.
+        score: gives (n,) scores of a model for rows as released, see `kedge.scoring.scorer`.
+
+    Returns:
+        the outcome for dataset `evaluation`: checks `gate_<metric>_<set>`, `not_worse_<set>` and `enough_rows_<set>`,
+        none blocking, since a refusal is a result; facts `action`, `reason` and the challenger's figures; notes as in
+        `_notes`. A challenger that is champion already keeps the evaluation that made it so.
+    """
+    dataset = ws.dataset(declaration.name, "evaluation")
+    if champion is not None and champion.id == challenger.id:
+        current = dataset.current(ALL)
+        if current is not None and current.manifest.notes["challenger"] == challenger.id:
+            return Outcome(current, written=False)
+    trial = _Trial(ws, declaration, challenger, champion, score)
+    return produce(
+        dataset,
+        ALL,
+        inputs={"challenger": challenger.id, "champion": champion.id if champion else "none"},
+        declared=declaration.part("evaluation"),
+        code=CODE_VERSION,
+        seed=declaration.training.seed,
+        write=trial.write,
+    )
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One comparison."""
+
+    ws: Workspace
+    declaration: Declaration
+    challenger: Version
+    champion: Version | None
+    score: Score
+
+    def write(self, draft: Draft) -> Findings:
+        figures = {"recent": self._figures(self._recent.nights, self._recent.enough), "trusted": self._trusted()}
+        facts = self._facts(figures)
+        verdict = judge(facts)
+        return Findings(
+            checks=checks(figures, facts, verdict),
+            facts=shown(figures, verdict),
+            notes=self._notes(figures, verdict),
+        )
+
+    @cached_property
+    def _set(self) -> Mapping[str, Any]:
+        """Notes of the challenger's training set."""
+        return training_set(self.ws, self.challenger).manifest.notes
+
+    @cached_property
+    def _nights(self) -> dict[str, str]:
+        """Night -> anonymized version, of the challenger's window; before it, of the champion's."""
+        older = training_set(self.ws, self.champion).manifest.notes["nights"] if self.champion else {}
+        return {**older, **self._set["nights"]}
+
+    @cached_property
+    def _held(self) -> HeldOut:
+        return HeldOut.of(load_rows(self.ws, self.declaration, self._nights, {"heldout"}), self.declaration)
+
+    @cached_property
+    def _training(self) -> pl.DataFrame:
+        rows = load_rows(self.ws, self.declaration, self._set["nights"], {"train", "validation"})
+        return rows.filter(pl.col(self.declaration.target).is_not_null())
+
+    @cached_property
+    def _recent(self) -> Recent:
+        return recent(self._held.on(list(self._set["nights"])).counts(), self._set["episode"])
+
+    @cached_property
+    def _baseline(self) -> Baseline:
+        return self._fit(self._training)
+
+    def _fit(self, rows: pl.DataFrame) -> Baseline:
+        kinds = {name: self.declaration.feature_kind(name) for name in self.declaration.features}
+        return Baseline.fit(rows, outcomes(rows, self.declaration), kinds)
+
+    @cached_property
+    def _scores(self) -> dict[str, Floats]:
+        """Model -> scores of all held-out rows: each model scores every row once."""
+        frame = self._held.frame
+        champion = {} if self.champion is None else {"champion": self.score(self.champion, frame)}
+        return {"challenger": self.score(self.challenger, frame), **champion, "baseline": self._baseline.score(frame)}
+
+    def _figures(self, nights: Sequence[str], enough: bool) -> Figures:
+        inside = self._held.frame[PARTITION].is_in(list(nights)).to_numpy()
+        scores = {name: p[inside] for name, p in self._scores.items()}
+        return Figures.measure(self._held.on(nights), scores, enough=enough, seed=self.declaration.training.seed)
+
+    def _trusted(self) -> Figures:
+        nights = training_set(self.ws, self.champion or self.challenger).manifest.notes["nights"]
+        counts = self._held.on(list(nights)).counts()
+        return self._figures(list(nights), recent(counts, ()).enough)
+
+    def _facts(self, figures: Mapping[str, Figures]) -> Facts:
+        gates = tuple(
+            Judged(
+                name=f"gate_{name}_{rows}", rows=rows, metric=name, op=gate.op, bound=gate.bound, value=f.value(name)
+            )
+            for name, gate in self.declaration.gates.items()
+            for rows, f in figures.items()
+        )
+        against: Literal["champion", "baseline"] = "champion" if self.champion else "baseline"
+        compared = SETS if self.champion else ("trusted",)  # the whole window: most rows, least noise
+        gains = {rows: figures[rows].gain(against) for rows in compared}
+        return Facts(gates=gates, against=against, gains=gains, margin=self.declaration.champion.margin)
+
+    def _time_ordered(self) -> dict[str, Any]:
+        """Figures on recent nights of models that saw no night of that time: nothing can have leaked from them.
+
+        The baseline fitted anew on the nights before, and the champion where the nights came after its window.
+        """
+        nights, seed = self._recent.nights, self.declaration.training.seed
+        before = self._training.filter(pl.col(PARTITION) < nights[0]) if nights else self._training.clear()
+        held = self._held.on(nights)
+        found = {"baseline": area(held, self._fit(before).score(held.frame), seed)} if len(before) else {}
+        if self.champion is None:
+            return found
+        last = training_set(self.ws, self.champion).manifest.notes["last"]
+        after = self._held.on([night for night in nights if night > last])
+        inside = self._held.frame[PARTITION].is_in(after.frame[PARTITION].unique().to_list()).to_numpy()
+        return found | {"champion": area(after, self._scores["champion"][inside], seed)}
+
+    def _notes(self, figures: Mapping[str, Figures], verdict: Verdict) -> dict[str, Any]:
+        return {
+            "challenger": self.challenger.id,
+            "champion": self.champion.id if self.champion else None,
+            "sets": {rows: f.to_json() for rows, f in figures.items()},
+            "time_ordered": self._time_ordered(),
+            "verdict": verdict.to_json(),
+            "action": verdict.action,
+            "reason": verdict.reason,
+            "cause": self._set["cause"],
+            "trigger": self._set["trigger"],
+            "nights": sorted(self._set["nights"]),
+            "last": self._set["last"],
+        }
+
+
+def training_set(ws: Workspace, model: Version) -> Version:
+    """The training set that a model was trained on."""
+    dataset = ws.dataset(model.dataset.pipeline, "training_set")
+    return dataset.version(ALL, model.manifest.notes["training_set"])

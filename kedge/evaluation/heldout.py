@@ -1,0 +1,78 @@
+"""Held-out rows as the figures need them: outcomes, whose row it is, and of which night."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kedge.evaluation.metrics import Bools
+from kedge.evaluation.sets import Count
+from kedge.lake import PARTITION, ROW
+from kedge.spec import Declaration
+
+BLOCK_ROWS = 50
+"""Without a subject, so many consecutive rows of a night are resampled together: neighbours are often alike."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out rows whose outcome is known.
+
+    Attributes:
+        frame: released columns with `_partition` and `_row`.
+        declaration: says which column is the target and which the subject.
+    """
+
+    frame: pl.DataFrame
+    declaration: Declaration
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, declaration: Declaration) -> "HeldOut":
+        """Keep the rows whose outcome is known."""
+        return cls(frame.filter(pl.col(declaration.target).is_not_null()), declaration)
+
+    @cached_property
+    def y(self) -> Bools:
+        """(n,) whether the outcome is the positive class."""
+        return outcomes(self.frame, self.declaration)
+
+    @cached_property
+    def units(self) -> NDArray[np.int64]:
+        """(n,) number of what the bootstrap draws: the row's person, or its block of rows; 0-based without gaps."""
+        if self.declaration.subject is not None:
+            return self.person
+        return _dense(self.frame.select(PARTITION, pl.col(ROW) // BLOCK_ROWS))
+
+    @cached_property
+    def person(self) -> NDArray[np.int64]:
+        """(n,) number of each row's person, 0-based without gaps; without a subject every row is a person."""
+        subject = self.declaration.subject
+        return np.arange(len(self.frame)) if subject is None else _dense(self.frame.select(subject))
+
+    @property
+    def people(self) -> int:
+        """How many people there are."""
+        return int(self.person.max()) + 1 if len(self.person) else 0
+
+    def on(self, nights: Sequence[str]) -> "HeldOut":
+        """The rows of these nights."""
+        return HeldOut(self.frame.filter(pl.col(PARTITION).is_in(list(nights))), self.declaration)
+
+    def counts(self) -> dict[str, Count]:
+        """Night -> rows and positives."""
+        by_night = self.frame.select(PARTITION, y=self.y).group_by(PARTITION)
+        counted = by_night.agg(rows=pl.len(), positives=pl.col("y").sum())
+        return {night: Count(rows, positives) for night, rows, positives in counted.iter_rows()}
+
+
+def outcomes(frame: pl.DataFrame, declaration: Declaration) -> Bools:
+    """(n,) whether the target is the positive class."""
+    return (frame[declaration.target].cast(pl.String) == declaration.positive).to_numpy()
+
+
+def _dense(keys: pl.DataFrame) -> NDArray[np.int64]:
+    number = pl.struct(pl.all()).rank("dense").cast(pl.Int64) - 1
+    return keys.select(number).to_series().to_numpy()

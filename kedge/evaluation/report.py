@@ -1,0 +1,63 @@
+"""An evaluation as checks and facts that people read."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kedge.evaluation.figures import Figures
+from kedge.evaluation.verdict import Facts, Verdict, not_worse
+from kedge.outcome import Check, Fact
+
+
+def checks(figures: Mapping[str, Figures], facts: Facts, verdict: Verdict) -> tuple[Check, ...]:
+    """One check per gate and set, per comparison and per set's size; none blocks, since a refusal is a result."""
+    return (*_gates(verdict), *_comparisons(facts), *_enough(figures))
+
+
+def _gates(verdict: Verdict) -> list[Check]:
+    return [
+        Check(
+            name=gate.name,
+            passed=gate.passed,
+            blocking=False,
+            facts={"value": gate.value if np.isfinite(gate.value) else None, "bound": gate.bound},
+            description=str(gate),
+        )
+        for gate in verdict.gates
+    ]
+
+
+def _comparisons(facts: Facts) -> list[Check]:
+    return [
+        Check(
+            name=f"not_worse_{rows}",
+            passed=not_worse(gain, facts.margin),
+            blocking=False,
+            facts={**gain.to_json(), "margin": facts.margin, "against": facts.against},
+            description=f"AUC on {rows} minus the {facts.against}'s: the lower 95 % bound is above {-facts.margin:g}.",
+        )
+        for rows, gain in facts.gains.items()
+    ]
+
+
+def _enough(figures: Mapping[str, Figures]) -> list[Check]:
+    return [
+        Check(
+            name=f"enough_rows_{rows}",
+            passed=f.enough,
+            blocking=False,
+            facts={"rows": f.rows, "people": f.people},
+            description=f"The {rows} nights hold enough held-out rows and outcomes to judge on.",
+        )
+        for rows, f in figures.items()
+    ]
+
+
+def shown(figures: Mapping[str, Figures], verdict: Verdict) -> dict[str, Fact]:
+    """Flat facts: the verdict and every model's AUC."""
+    facts: dict[str, Fact] = {"action": verdict.action, "reason": verdict.reason}
+    for rows, f in figures.items():
+        facts[f"{rows}_rows"] = f.rows
+        for name, found in f.models.items():
+            facts[f"{rows}_auc_{name}"] = found.interval("auc").to_json()["value"]
+    return facts

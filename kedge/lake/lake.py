@@ -1,0 +1,123 @@
+"""The lake: encrypted, versioned datasets in `<root>/<zone>/<pipeline>/<dataset>/<partition>/<version>/`."""
+
+import json
+import re
+import secrets
+from pathlib import Path
+
+from kedge import durable, faults
+from kedge.errors import Tampered, Terminal
+from kedge.keys import KeyProvider, KeyRing
+from kedge.lake.dataset import Dataset
+from kedge.lake.hooks import Journal, LeaveOut
+from kedge.lake.names import Zone
+from kedge.lake.secret import Secrets, open_secrets
+from kedge.spec.names import check_name
+
+faults.register("lake.create.before", "lake.create.written", "lake.create.after")
+
+_FILE = "lake.json"
+_FORMAT = 1
+_ID = re.compile(r"l[0-9a-f]{32}")
+
+
+class Lake:
+    """All stored data of an installation.
+
+    Attributes:
+        root: its folder.
+        id: random, made with the lake; its keys are kept under this id.
+        keys: wraps and unwraps data keys.
+        run: who writes, named in conflicts.
+        journal, leave_out: hooks, see `kedge.lake.hooks`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        lake_id: str,
+        keys: KeyProvider,
+        *,
+        run: str | None = None,
+        journal: Journal | None = None,
+        leave_out: LeaveOut | None = None,
+    ) -> None:
+        self.root, self.id, self.keys = root, lake_id, keys
+        self.run, self.journal, self.leave_out = run, journal, leave_out
+        self._secrets: dict[str, Secrets] = {}
+
+    def __repr__(self) -> str:
+        return f"Lake({self.id})"
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        keys_folder: Path,
+        *,
+        run: str | None = None,
+        journal: Journal | None = None,
+        leave_out: LeaveOut | None = None,
+    ) -> "Lake":
+        """Open the lake at `root`; the first time makes it, with its own key ring below `keys_folder`.
+
+        Raises:
+            Terminal: the key ring of an existing lake is not below `keys_folder`, or lies inside the lake.
+            Tampered: `lake.json` is damaged, or missing although there are data.
+        """
+        if keys_folder.resolve().is_relative_to(root.resolve()):
+            need, got = "a folder outside the lake", "a folder inside it"
+            raise Terminal("KEDGE_KEYS", need=need, got=got, remedy="Point it elsewhere.")
+        lake_id = _read_id(root)
+        if lake_id is None:
+            lake_id = _create(root, keys_folder)
+        ring = KeyRing.open(keys_folder, lake_id)
+        return cls(root, lake_id, ring, run=run, journal=journal, leave_out=leave_out)
+
+    def dataset(self, zone: Zone, pipeline: str, name: str) -> Dataset:
+        """Handle on a dataset.
+
+        Raises:
+            Terminal: a name is not on the allow-list.
+        """
+        return Dataset(self, zone, pipeline, name)
+
+    def secrets(self, pipeline: str) -> Secrets:
+        """The stable secrets of a pipeline; made at first use."""
+        if pipeline not in self._secrets:
+            self._secrets[pipeline] = open_secrets(self.root, check_name("pipeline", pipeline), self.keys)
+        return self._secrets[pipeline]
+
+
+def _read_id(root: Path) -> str | None:
+    try:
+        found = str(json.loads((root / _FILE).read_bytes())["id"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        found = ""
+    if _ID.fullmatch(found):
+        return found
+    raise _damaged("bytes that name no lake")
+
+
+def _create(root: Path, keys_folder: Path) -> str:
+    """Make lake and ring; of two processes one makes them and the other finds them."""
+    with durable.storage("KEDGE_HOME (the lake)"):
+        durable.make_folder(root, mode=0o700)
+        with durable.lock(root / ".lock"):
+            found = _read_id(root)
+            if found:
+                return found
+            if any((root / zone).exists() for zone in ("restricted", "open")):
+                raise _damaged("no such file, although the lake holds data")
+            durable.sweep(root)
+            lake_id = f"l{secrets.token_hex(16)}"
+            KeyRing.create(keys_folder, lake_id)  # first: a lake without its ring could never be opened again
+            durable.replace(root / _FILE, json.dumps({"format": _FORMAT, "id": lake_id}).encode(), point="lake.create")
+            return lake_id
+
+
+def _damaged(got: str) -> Tampered:
+    need, remedy = "the id of the lake", "Restore the file from a backup: the key ring is kept under this id."
+    return Tampered(_FILE, need=need, got=got, remedy=remedy)

@@ -1,0 +1,115 @@
+"""The stable secrets of a pipeline: made once, wrapped, re-wrapped by rotation, never changed.
+
+Tokens, hold-out groups and digests stay comparable over the years only while their secrets stay the same; so a lost
+secrets file is an error, never a reason to make new ones.
+"""
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+
+from kedge import durable, faults
+from kedge.errors import Tampered
+from kedge.keys import KeyProvider, new_key
+
+faults.register("lake.secrets.before", "lake.secrets.written", "lake.secrets.after")
+
+_PURPOSES = ("token", "holdout", "digest", "index")
+_FILE = "secrets.json"
+_FORMAT = 1
+_ZONE = "restricted"
+
+
+class Secrets:
+    """Secrets of one pipeline, 32 bytes each. Prints nothing of them.
+
+    Attributes:
+        holdout: decides by keyed hash who is held out.
+        digest: keys content digests and manifests' seals.
+        index: keys the index of subjects.
+    """
+
+    def __init__(self, values: dict[str, bytes]) -> None:
+        self._values = values
+
+    def __repr__(self) -> str:
+        return "Secrets(***)"
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("secrets do not travel between processes: open the lake there")
+
+    def token(self, domain: str) -> bytes:
+        """Key of the tokens of one domain: columns of the same domain get the same token for the same person."""
+        return blake2b(domain.encode(), key=self._values["token"], digest_size=32, person=b"kedge.token").digest()
+
+    @property
+    def holdout(self) -> bytes:
+        return self._values["holdout"]
+
+    @property
+    def digest(self) -> bytes:
+        return self._values["digest"]
+
+    @property
+    def index(self) -> bytes:
+        return self._values["index"]
+
+
+def open_secrets(root: Path, pipeline: str, keys: KeyProvider) -> Secrets:
+    """The secrets of `pipeline` below the lake `root`; made at first use, one process alone makes them.
+
+    Raises:
+        Tampered: the file is damaged, or it is missing although the pipeline has data.
+    """
+    folder = root / _ZONE / pipeline
+    path = folder / _FILE
+    if not path.exists():
+        _make(root, pipeline, keys)
+    return Secrets(_unwrapped(_parse(path, pipeline), pipeline, keys))
+
+
+def _make(root: Path, pipeline: str, keys: KeyProvider) -> None:
+    folder = root / _ZONE / pipeline
+    with durable.storage(f"{_ZONE}/{pipeline}"):
+        durable.make_folder(folder, mode=0o700)
+        with durable.lock(folder / ".lock"):
+            if (folder / _FILE).exists():
+                return
+            _refuse_loss(root, pipeline)
+            durable.sweep(folder)
+            wrapped = {p: keys.wrap(pipeline, _ZONE, new_key(), _context(pipeline, p)) for p in _PURPOSES}
+            data = json.dumps({"format": _FORMAT, "pipeline": pipeline, "secrets": wrapped}, indent=1).encode()
+            durable.replace(folder / _FILE, data, mode=0o600, point="lake.secrets")
+
+
+def _refuse_loss(root: Path, pipeline: str) -> None:
+    if next(root.glob(f"*/{pipeline}/*/*/v*"), None):
+        raise _damaged(pipeline, "no such file, although the pipeline has data")
+
+
+def _parse(path: Path, pipeline: str) -> dict[str, dict[str, str]]:
+    try:
+        content = json.loads(path.read_bytes())
+        wrapped = content["secrets"]
+        if content["pipeline"] == pipeline and set(wrapped) == set(_PURPOSES):
+            return dict(wrapped)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise _damaged(pipeline, "bytes that are not the secrets of this pipeline")
+
+
+def _unwrapped(wrapped: dict[str, dict[str, str]], pipeline: str, keys: KeyProvider) -> dict[str, bytes]:
+    return {p: keys.unwrap(pipeline, _ZONE, wrapped[p], _context(pipeline, p)) for p in _PURPOSES}
+
+
+def _context(pipeline: str, purpose: str) -> bytes:
+    return f"{_ZONE}/{pipeline}/{_FILE}/{purpose}".encode()
+
+
+def _damaged(pipeline: str, got: str) -> Tampered:
+    return Tampered(
+        f"{_ZONE}/{pipeline}/{_FILE}",
+        need="the wrapped secrets of the pipeline",
+        got=got,
+        remedy="Restore the file from a backup: new secrets would give every person a new token.",
+    )

@@ -1,0 +1,166 @@
+"""The contract as a Great Expectations suite, evaluated by Great Expectations on pandas: the second opinion.
+
+The suite reads the cells as text and judges types by pattern, where polars parses them; bounds and uniqueness are
+judged on the parsed values. Results are reduced to row positions at once: no failing value is asked for
+(`exclude_unexpected_values`), no row, no query, and nothing is written to disk, drawn or sent anywhere.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from kedge.quality import typed
+from kedge.quality.grammar import FORMATS, python, python_type
+from kedge.quality.rules import Rule, column_rules
+from kedge.spec import Declaration
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+    import pandas as pd
+
+MAX_ROWS = 100_000
+_RESULT_FORMAT = {
+    "result_format": "COMPLETE",
+    "exclude_unexpected_values": True,
+    "include_unexpected_rows": False,
+    "return_unexpected_index_query": False,
+}
+_VALUE = ".value"  # suffix of the columns that hold parsed values; no declared name can hold a dot
+
+
+def build(declaration: Declaration) -> "gx.ExpectationSuite":
+    """The suite; each expectation names its rule in `meta`."""
+    import great_expectations as gx
+
+    with _quiet():
+        return gx.ExpectationSuite(
+            name=declaration.name or "contract",
+            expectations=[
+                expectation
+                for rule in column_rules(declaration)
+                for expectation in _expectations(rule, declaration.columns[str(rule.column)].type)
+            ],
+        )
+
+
+def evaluate(frame: pl.DataFrame, declaration: Declaration) -> dict[str, pl.Series | None]:
+    """Rows that break each rule, as Great Expectations sees it.
+
+    Args:
+        frame: text as received, with all declared columns and `_row`; at most `MAX_ROWS` rows.
+
+    Returns:
+        By rule the `_row`s (UInt64, unordered), None where an expectation could not be evaluated.
+    """
+    if frame.is_empty():
+        return {rule.name: pl.Series([], dtype=pl.UInt64) for rule in column_rules(declaration)}
+    with _quiet():
+        return dict(results(_pandas(frame, declaration), build(declaration)))
+
+
+def results(frame: "pd.DataFrame", suite: "gx.ExpectationSuite") -> Iterator[tuple[str, pl.Series | None]]:
+    """Let Great Expectations evaluate the suite; per expectation its rule and the index of the rows at fault."""
+    context = _context()
+    batch = (
+        context.data_sources.add_pandas("delivery")
+        .add_dataframe_asset("rows")
+        .add_batch_definition_whole_dataframe("all")
+        .get_batch({"dataframe": frame})
+    )
+    result = batch.validate(suite, result_format=_RESULT_FORMAT)
+    context.data_sources.delete("delivery")  # the context outlives this call, the rows must not
+    for one in result.results:
+        rows = one.result.get("unexpected_index_list", [])
+        whole = not _raised(one.exception_info) and len(rows) == one.result.get("unexpected_count")
+        yield one.expectation_config.meta["rule"], pl.Series(rows, dtype=pl.UInt64) if whole else None
+
+
+def _expectations(rule: Rule, kind: str) -> Iterator[Any]:
+    import great_expectations.expectations as gxe
+
+    given = {"column": rule.column, "meta": {"rule": rule.name}}
+    on_value = given if kind in ("string", "category") else given | {"column": f"{rule.column}{_VALUE}"}
+    match rule.kind:
+        case "type":
+            yield gxe.ExpectColumnValuesToMatchRegex(**given, regex=python_type(kind))
+        case "not_null":
+            yield gxe.ExpectColumnValuesToNotBeNull(**given)
+        case "nulls_at_most":
+            yield gxe.ExpectColumnValuesToNotBeNull(**given, mostly=round(1 - float(str(rule.bound)), 12))
+        case "min":
+            yield gxe.ExpectColumnValuesToBeBetween(**on_value, min_value=_bound(rule.bound, time.min))
+        case "max":
+            yield gxe.ExpectColumnValuesToBeBetween(**on_value, max_value=_bound(rule.bound, time.max))
+        case "values":
+            yield gxe.ExpectColumnValuesToBeInSet(**given, value_set=list(rule.values))
+        case "unique":
+            yield gxe.ExpectColumnValuesToBeUnique(**on_value)
+        case "format":
+            yield gxe.ExpectColumnValuesToMatchRegex(**given, regex=python(FORMATS[str(rule.format)]))
+
+
+def _pandas(frame: pl.DataFrame, declaration: Declaration) -> "pd.DataFrame":
+    """Text of every column and the value of those that a rule compares; the index is `_row`."""
+    compared = {rule.column for rule in column_rules(declaration) if rule.kind in ("min", "max", "unique")}
+    columns = declaration.columns.items()
+    values = [
+        _plain(typed.value(name, column), column.type).alias(f"{name}{_VALUE}")
+        for name, column in columns
+        if name in compared and column.type not in ("string", "category")
+    ]
+    texts = [typed.text(name, column).alias(name) for name, column in columns]
+    table = frame.select(*texts, *values).to_pandas()
+    return table.set_index(frame["_row"].to_numpy())
+
+
+def _bound(bound: float | date | None, of_day: time) -> float | datetime | None:
+    """Days as moments: an upper bound includes its whole day."""
+    return datetime.combine(bound, of_day) if isinstance(bound, date) else bound
+
+
+def _plain(value: pl.Expr, kind: str) -> pl.Expr:
+    """Numbers as float64: pandas has no integers with gaps, and bounds are floats anyway."""
+    return value.cast(pl.Float64) if kind in ("integer", "bool") else value
+
+
+def _context() -> Any:
+    """A context in memory only: no folder, no documents, no progress bars, no analytics."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    return gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            progress_bars=ProgressBarsConfig(globally=False),
+            analytics_enabled=False,
+        ),
+    )
+
+
+def _raised(info: Any) -> bool:
+    """GX keeps one such mapping per expectation, or one per metric."""
+    infos: Sequence[Any] = [info] if "raised_exception" in info else list(info.values())
+    return any(one["raised_exception"] for one in infos)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Its log quotes values in tracebacks; its analytics is off before its first import reads the variable."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    log = logging.getLogger("great_expectations")
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

@@ -1,0 +1,1 @@
+"""What is in production, since when and why; mirrored to MLflow."""

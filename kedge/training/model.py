@@ -1,0 +1,126 @@
+"""A trained model with its preprocessing: what is saved, loaded and scores."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Self
+
+import numpy as np
+import torch
+from safetensors.torch import load as read_weights
+from safetensors.torch import save as write_weights
+
+from kedge.errors import Tampered
+from kedge.training.config import Config
+from kedge.training.network import Network
+from kedge.training.preprocess import Encoded, Encoder
+
+WEIGHTS, SETTINGS = "model.safetensors", "model.json"
+FORMAT = 1
+BLOCK = 1024  # rows per pass, always filled up: a row's score does not depend on the rows beside it
+
+Scores = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class TabularModel:
+    """A network and the preprocessing it was trained with.
+
+    Attributes:
+        encoder: fitted preprocessing.
+        network: on CPU, in evaluation mode.
+        config: what it was trained with.
+        positive: the class whose probability is the score.
+    """
+
+    encoder: Encoder
+    network: Network
+    config: Config
+    positive: str
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns that `score` reads."""
+        return (*self.encoder.numeric, *self.encoder.category)
+
+    def score(self, frame: Any) -> Scores:
+        """Probability of the positive class for each row, float64 of shape (rows,).
+
+        Args:
+            frame: polars frame or `pyarrow.Table` with `features`; more columns are ignored.
+
+        Raises:
+            Terminal: a feature is missing or of another type than in training.
+        """
+        encoded = self.encoder.encode(frame)
+        with one_thread():
+            return probabilities(self.network, encoded, "cpu")
+
+    def save(self) -> dict[str, bytes]:
+        """File names and contents; the settings hold the digest of the weights.
+
+        Open evidence: edges and categories stand for at least 11 persons each.
+        """
+        weights = write_weights({name: value.contiguous() for name, value in self.network.state_dict().items()})
+        settings = {
+            "format": FORMAT,
+            "positive": self.positive,
+            "config": self.config.to_json(),
+            "encoder": self.encoder.to_json(),
+            "weights_sha256": sha256(weights).hexdigest(),
+        }
+        return {WEIGHTS: weights, SETTINGS: json.dumps(settings, sort_keys=True, indent=1).encode()}
+
+    @classmethod
+    def load(cls, files: Mapping[str, bytes]) -> Self:
+        """The model that `save` gave.
+
+        Raises:
+            Tampered: the weights are not those the settings were saved with; safetensors itself would not notice.
+        """
+        settings, weights = json.loads(files[SETTINGS]), files[WEIGHTS]
+        if settings["format"] != FORMAT or sha256(weights).hexdigest() != settings["weights_sha256"]:
+            raise Tampered(
+                WEIGHTS,
+                need="the weights that were saved together with model.json",
+                got="other bytes, or another format",
+                remedy="Train again; do not use this model.",
+            )
+        encoder, config = Encoder.from_json(settings["encoder"]), Config.from_json(settings["config"])
+        with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
+            network = Network.of(encoder, config)
+        network.load_state_dict(read_weights(weights))
+        return cls(encoder, network.eval(), config, settings["positive"])
+
+
+@torch.inference_mode()
+def probabilities(network: Network, encoded: Encoded, device: str) -> Scores:
+    """Scores of encoded rows, in passes of `BLOCK`, in fp32."""
+    was_training = network.training
+    network.eval()
+    scores = np.empty(len(encoded), np.float64)
+    for start in range(0, len(encoded), BLOCK):
+        rows = encoded.rows(slice(start, start + BLOCK))
+        filled = [_filled(part).to(device) for part in (rows.x_BN, rows.m_BN, rows.c_BC)]
+        scores[start : start + BLOCK] = torch.sigmoid(network(*filled)[: len(rows)].double()).cpu().numpy()
+    network.train(was_training)
+    return scores
+
+
+def _filled(part: np.ndarray[Any, Any]) -> torch.Tensor:
+    rows = torch.zeros((BLOCK, part.shape[1]), dtype=torch.from_numpy(part[:0]).dtype)
+    rows[: len(part)] = torch.from_numpy(part)
+    return rows
+
+
+@contextmanager
+def one_thread(threads: int = 1) -> Iterator[None]:
+    """Fix torch's threads for the block: sums in one order, the same bits on every machine with such a CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

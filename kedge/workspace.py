@@ -1,0 +1,91 @@
+"""The workspace: settings and lake of one installation, and which dataset lives in which zone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from kedge.errors import Terminal
+from kedge.lake import Dataset, Journal, Lake, LeaveOut, Secrets, Zone
+from kedge.lake.names import check_partition
+from kedge.offline import silence
+from kedge.settings import Settings
+from kedge.spec import check_name
+
+ZONES = MappingProxyType[str, Zone](
+    {
+        "raw": "restricted",
+        "validated": "restricted",
+        "quarantine": "restricted",
+        "labels": "restricted",
+        "predictions_restricted": "restricted",
+        "anonymized": "open",
+        "training_set": "open",
+        "model": "open",
+        "evaluation": "open",
+        "predictions": "open",
+        "drift_report": "open",
+    }
+)
+"""Restricted: identifies people. Open: no direct identifiers; pseudonymised, not anonymous unless proven."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where one installation keeps everything.
+
+    Attributes:
+        settings: places.
+        lake: the stored datasets.
+    """
+
+    settings: Settings
+    lake: Lake
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        run: str | None = None,
+        journal: Journal | None = None,
+        leave_out: LeaveOut | None = None,
+    ) -> "Workspace":
+        """Open the installation at `settings.home`; the first time makes its lake and key ring.
+
+        Args:
+            run: who writes, e.g. the id of the orchestrator's run; named in the conflict that a loser gets.
+        """
+        silence()
+        lake = Lake.open(settings.lake, settings.keys, run=run, journal=journal, leave_out=leave_out)
+        return cls(settings, lake)
+
+    def dataset(self, pipeline: str, name: str) -> Dataset:
+        """The dataset of that name, in the zone where it belongs.
+
+        Raises:
+            Terminal: there is no such dataset.
+        """
+        if name not in ZONES:
+            need = f"one of {', '.join(ZONES)}"
+            raise Terminal("dataset", need=need, got="another name", remedy="Add it to kedge.workspace.ZONES.")
+        return self.lake.dataset(ZONES[name], pipeline, name)
+
+    def secrets(self, pipeline: str) -> Secrets:
+        """The stable secrets of a pipeline; made at first use."""
+        return self.lake.secrets(pipeline)
+
+    def registry_path(self, pipeline: str) -> Path:
+        """Folder of the pipeline's champion and its history."""
+        return self.settings.registry / check_name("pipeline", pipeline)
+
+    def report_path(self, pipeline: str, kind: str, partition: str, version: str, suffix: str) -> Path:
+        """File for a report that people read; its folder is made.
+
+        Args:
+            kind: e.g. `drift_report`.
+            suffix: e.g. `.html`.
+        """
+        names = check_name("pipeline", pipeline), check_name("kind", kind), check_partition(partition)
+        folder = self.settings.reports.joinpath(*names)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{version}{suffix}"

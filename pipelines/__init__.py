@@ -1,0 +1,1 @@
+"""Composition: declared pipelines, and the definitions that Dagster loads."""

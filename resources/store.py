@@ -1,0 +1,35 @@
+"""The Dagster resource that opens kedge's stored data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from kedge.settings import Settings
+from resources.failures import shielded
+
+if TYPE_CHECKING:
+    from kedge.registry.tracking import Tracking
+    from kedge.workspace import Workspace
+
+
+class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens the workspace named by the environment (`KEDGE_HOME`, `KEDGE_KEYS`, ...); holds no configuration itself.
+
+    Resource configuration is shown in the UI as it is, so nothing of it lives here.
+    """
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator["Workspace"]:
+        """The workspace for one stage; what goes wrong inside becomes a Dagster failure without personal values."""
+        with shielded(name):
+            from kedge.workspace import Workspace
+
+            yield Workspace.open(Settings.from_environment())
+
+    def tracking(self) -> "Tracking":
+        """MLflow, where models are registered."""
+        from kedge.registry.tracking import Tracking
+
+        return Tracking.open(Settings.from_environment())

@@ -1,0 +1,43 @@
+"""Starts the training process through Dagster Pipes, so that its progress streams into the run's log."""
+
+import subprocess
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from kedge.training.order import Order
+
+TERMINATION_SECONDS = 20
+
+
+def launch_through_pipes(context: dg.AssetExecutionContext) -> Callable[["Order"], None]:
+    """A launcher for `kedge.training.train` that runs torchrun inside a Pipes session.
+
+    `PipesSubprocessClient` hands the whole environment down; the training process must not learn where the lake
+    and its keys are, so the process is started here with the order's own environment.
+    """
+
+    def launch(order: "Order") -> None:
+        with dg.open_pipes_session(
+            context=context,
+            context_injector=dg.PipesTempFileContextInjector(),
+            message_reader=dg.PipesTempFileMessageReader(),
+        ) as session:
+            environment = {**order.environment, **session.get_bootstrap_env_vars()}
+            process = subprocess.Popen(order.command, env=environment, cwd=order.folder)  # noqa: S603 - our own module
+            _wait(process)
+        if process.returncode != 0:
+            raise dg.Failure(description=f"the training process ended with exit code {process.returncode}; see its log")
+
+    return launch
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait()
+    except BaseException:  # the run is being cancelled: the training process must not outlive it
+        process.terminate()
+        process.wait(timeout=TERMINATION_SECONDS)
+        raise

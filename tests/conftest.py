@@ -1,0 +1,70 @@
+"""What all tests share: places of their own, and the rule that a selected test is never skipped."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kedge.offline import silence
+from kedge.settings import Settings
+
+# Tiers: a test that carries one of these marks runs only when `-m` names it.
+TIERS = {
+    "real": "make test-real",
+    "demo": "make test-demo",
+    "gpu": "needs a CUDA device: pytest -m gpu",
+    "cluster": "needs a Kubernetes cluster: pytest -m cluster",
+}
+
+silence()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.markexpr:
+        return
+    kept, left_out = [], []
+    for item in items:
+        (left_out if any(item.get_closest_marker(name) for name in TIERS) else kept).append(item)
+    items[:] = kept
+    config.stash[LEFT_OUT] = [item.nodeid for item in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for nodeid in config.stash.get(LEFT_OUT, []):
+        terminalreporter.write_line(f"deselected: {nodeid}")
+    for report in terminalreporter.stats.get("skipped", []):
+        terminalreporter.write_line(f"SKIPPED, which counts as a failure: {report.nodeid}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.stats.get("skipped") and exitstatus == 0:
+        session.exitstatus = 1
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Places below this test's own folder."""
+    return Settings.from_environment(
+        {
+            "KEDGE_HOME": str(tmp_path / "home"),
+            "KEDGE_KEYS": str(tmp_path / "keys"),
+            "KEDGE_DATA": str(tmp_path / "data"),
+            "KEDGE_PIPELINES": str(Path(__file__).parent.parent / "pipelines"),
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test reads or writes the developer's own `.kedge` or key ring."""
+    for name in [name for name in os.environ if name.startswith(("KEDGE_", "DAGSTER_HOME"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("KEDGE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KEDGE_KEYS", str(tmp_path / "keys"))
+    yield
