@@ -18,20 +18,28 @@ def evaluation(declaration: Declaration) -> dg.AssetsDefinition:
         "the verdict of each gate on recent and on trusted nights."
     )
     common = attributes(declaration, "evaluation", description=description, kinds={"pytorch", "scikitlearn"})
-    gates = {f"gate_{metric}_{rows}": False for metric in declaration.gates for rows in ("recent", "trusted")}
+    rules = (*(f"gate_{metric}" for metric in declaration.gates), "not_worse", "enough_rows")
+    checks = {f"{rule}_{rows}": False for rule in rules for rows in ("recent", "trusted")}
 
     @dg.asset(
         **common,
         deps=[key(declaration, "model"), key(declaration, "anonymized")],
-        check_specs=check_specs(declaration, "evaluation", gates),
+        check_specs=check_specs(declaration, "evaluation", checks),
         op_tags=op_tags(declaration, "evaluation"),
     )
     def _evaluation(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
         with store.stage("evaluation") as workspace:
             from kedge.evaluation.evaluate import evaluate
             from kedge.scoring import scorer
+            from resources.contest import challenger, champion
 
-            outcome = evaluate(workspace, declaration, score=scorer(workspace, declaration))
+            outcome = evaluate(
+                workspace,
+                declaration,
+                challenger=challenger(workspace, declaration),
+                champion=champion(workspace, declaration),
+                score=scorer(workspace, declaration),
+            )
         yield from release(context.asset_key, outcome)
 
     return _evaluation

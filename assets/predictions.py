@@ -31,10 +31,12 @@ def predictions(declaration: Declaration) -> dg.AssetsDefinition:
         with store.stage("predictions") as workspace:
             from kedge.scoring import predict
 
-            outcome = predict(workspace, declaration, context.partition_key)
-        if outcome is None:
+            scored = predict(workspace, declaration, context.partition_key)
+        if scored is None:
             context.log.info(f"skipped: {declaration.name} has no champion yet; {declaration.name}_retrain trains one")
             return
-        yield materialize(context.asset_key, outcome, metadata(declaration, "predictions"))
+        released, everybody = scored
+        columns = metadata(declaration, "predictions")
+        yield materialize(context.asset_key, released, {"rows_scored": everybody.rows, **columns})
 
     return _predictions

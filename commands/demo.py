@@ -3,14 +3,12 @@
 Only the bank is simulated. Files are dropped into an inbox; Dagster's daemon, its sensors and jobs do the rest.
 """
 
-import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from rich.console import Console
@@ -18,16 +16,15 @@ from rich.console import Console
 from commands import run as runs
 from commands import up as services
 from commands.places import demo_environment
+from commands.tale import Tale
 from kedge.errors import Terminal
 from kedge.settings import Settings
-from kedge.testing.bank import Bank, write
+from kedge.testing.bank import STORY, Bank, Scene
 from resources.cause import CAUSE
 from resources.instance import instance
 from resources.launcher import WarmRunLauncher
 
 PIPELINE = "bank"
-HISTORY_NIGHTS = 30
-STORY_NIGHTS = 12
 SEED = 7
 NIGHT_SECONDS = 180
 RETRAIN_SECONDS = 300
@@ -40,19 +37,19 @@ def demo(report: Path | None, console: Console) -> int:
     os.environ.update(demo_environment())
     settings = Settings.from_environment()
     _fresh(settings)
-    bank = Bank(SEED)
+    bank = Bank(seed=SEED)
+    tale = Tale(settings, PIPELINE, console)
     with instance(settings) as dagster:
         launcher = _launcher(dagster)
-        launcher.start()  # loads its libraries while the history is taken in
+        launcher.start()  # it loads its libraries while the history is taken in
         try:
-            _history(dagster, settings, bank, console)
+            _history(dagster, settings, bank, tale)
             with _daemon(settings):
-                for number in range(1, STORY_NIGHTS + 1):
-                    _night(dagster, settings, bank, number, console)
+                for scene in STORY:
+                    _night(dagster, settings, bank, scene, tale)
         finally:
             launcher.stop()
-    told = _told(settings, bank) | {"seconds": round(time.monotonic() - started, 1)}
-    _finish(told, report, console)
+    tale.end(bank, time.monotonic() - started, report)
     return 0
 
 
@@ -77,19 +74,16 @@ def _launcher(dagster: dg.DagsterInstance) -> WarmRunLauncher:
     return launcher
 
 
-def _history(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, console: Console) -> None:
-    console.rule("[bold]Thirty nights of history")
-    console.print("The bank delivers a month of its customers; kedge validates and anonymizes each night.")
-    past = bank.history(HISTORY_NIGHTS)
+def _history(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, tale: Tale) -> None:
+    past = list(bank.history())
+    tale.chapter(f"{len(past)} nights of history", "The bank delivers; kedge validates and anonymizes night by night.")
     for night in past:
-        write(night, settings.data / "inbox")
-    for night in past:
-        if not runs.nightly(dagster, PIPELINE, night.date.isoformat(), console):
-            raise Terminal("demo", need="a quiet history", got="a failed night", remedy="Read the reason above.")
-    console.rule("[bold]The first champion")
-    if not runs.retrain(dagster, settings, PIPELINE, past[-1].date.isoformat(), console):
-        raise Terminal("demo", need="a first model", got="a failed training", remedy="Read the reason above.")
-    console.print(_champion_line(settings))
+        bank.write(night, settings.data / "inbox")
+    quiet = [runs.nightly(dagster, PIPELINE, night.date.isoformat(), tale.console) for night in past]
+    tale.chapter("The first champion", "A network trains on four fifths of the customers and is judged on the others.")
+    if not all(quiet) or not runs.retrain(dagster, settings, PIPELINE, past[-1].date.isoformat(), tale.console):
+        raise Terminal("demo", need="a quiet history and a first model", got="a failed run", remedy="See the reason above.")
+    tale.decision()
 
 
 @contextmanager
@@ -101,26 +95,23 @@ def _daemon(settings: Settings) -> Iterator[None]:
         services.stop([process])
 
 
-def _night(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, number: int, console: Console) -> None:
+def _night(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, scene: Scene, tale: Tale) -> None:
     """Drop one file and wait until the night and the retraining it may cause have ended."""
-    night = bank.night(HISTORY_NIGHTS + number)
+    night = bank.night(scene.night)
     date = night.date.isoformat()
-    console.rule(f"[bold]N{number} · {date} · {night.kind}")
-    console.print(night.story)
+    tale.chapter(f"N{scene.night}  {date}  {scene.kind}", scene.story)
     started = time.monotonic()
-    write(night, settings.data / "inbox")
-    record = _wait(dagster, f"{PIPELINE}_nightly", {"dagster/partition": date}, NIGHT_SECONDS)
-    console.print(f"night {record.status.value.lower()} after {time.monotonic() - started:.1f} s")
-    for line in _what_happened(settings, date):
-        console.print(f"  {line}", highlight=False)
+    bank.write(night, settings.data / "inbox")
+    _wait(dagster, f"{PIPELINE}_nightly", {"dagster/partition": date}, NIGHT_SECONDS)
+    tale.night(date, time.monotonic() - started)
     cause = _asked_for(dagster, settings)
     if cause is None:
         return
-    console.print(f"  [bold]drift has lasted:[/] waiting for the sensor's retraining, cause {cause}", highlight=False)
+    tale.line(f"Drift has lasted: the sensor asks for a retraining, cause {cause}")
     started = time.monotonic()
     _wait(dagster, f"{PIPELINE}_retrain", {CAUSE: cause}, RETRAIN_SECONDS)
-    console.print(f"retraining ended after {time.monotonic() - started:.1f} s")
-    console.print(_decision_line(settings))
+    tale.line(f"retrained in {time.monotonic() - started:.1f} s")
+    tale.decision()
 
 
 def _wait(dagster: dg.DagsterInstance, job: str, tags: dict[str, str], seconds: float) -> dg.DagsterRun:

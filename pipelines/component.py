@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 import assets
 import sensors
-from assets.attributes import daily, key
+from assets.attributes import key
 from kedge.spec import Attributes, Declaration
 
 MAX_NIGHT_SECONDS = 4 * 3600
@@ -45,7 +45,6 @@ def _jobs(declaration: Declaration) -> list[UnresolvedAssetJobDefinition]:
     nightly = dg.define_asset_job(
         f"{name}_nightly",
         selection=dg.AssetSelection.assets(*(key(declaration, asset) for asset in assets.NIGHTLY)),
-        partitions_def=daily(declaration),
         description="One day: raw ... drift_report.",
         tags={"dagster/max_runtime": str(MAX_NIGHT_SECONDS)},
     )

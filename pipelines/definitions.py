@@ -25,17 +25,27 @@ def build(settings: Settings) -> dg.Definitions:
     names = sorted(load_all(settings.pipelines))
     # Dagster's own component loader uses classes that it calls beta: not for this location's user to act on.
     warnings.filterwarnings("ignore", category=dg.BetaWarning, module="dagster")
-    tree = ComponentTree.from_module(_declared(settings.pipelines), project_root=settings.pipelines.parent)
-    shared = dg.Definitions(resources={"store": Store()}, executor=dg.in_process_executor)
-    return dg.Definitions.merge(shared, *(tree.build_defs_at_path(Path(name)) for name in names))
+    declared = [_declared(settings.pipelines / name) for name in names]
+    # Put together by hand, since Dagster refuses to merge definitions of several component trees.
+    return dg.Definitions(
+        assets=[asset for one in declared for asset in one.assets or ()],
+        jobs=[job for one in declared for job in one.jobs or ()],
+        sensors=[sensor for one in declared for sensor in one.sensors or ()],
+        schedules=[schedule for one in declared for schedule in one.schedules or ()],
+        resources={"store": Store()},
+        executor=dg.in_process_executor,
+    )
 
 
-def _declared(folder: Path) -> ModuleType:
-    """A module whose submodules are the declared pipelines, wherever `KEDGE_PIPELINES` points."""
-    module = ModuleType("declared_pipelines")
+def _declared(folder: Path) -> dg.Definitions:
+    """Definitions of one declared pipeline, wherever `KEDGE_PIPELINES` points.
+
+    A tree per folder: one tree over all of them would import the Python files beside them, this one included.
+    """
+    module = ModuleType(f"declared_{folder.name}")
     module.__file__, module.__path__ = str(folder / "__init__.py"), [str(folder)]
     sys.modules[module.__name__] = module
-    return module
+    return ComponentTree.from_module(module, project_root=folder.parent).build_defs()
 
 
 defs = build(Settings.from_environment())

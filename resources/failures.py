@@ -35,7 +35,7 @@ def shielded(stage: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - reported below by type and place; its message may hold personal data
         failure = dg.Failure(description=_where(stage, error), allow_retries=False)
     if failure is not None:
-        raise failure  # outside the handlers, so that the original is not chained and stored
+        raise failure from failure.__cause__  # replaces the chain: Dagster would store the original's message too
 
 
 def _where(stage: str, error: Exception) -> str:

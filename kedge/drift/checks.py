@@ -1,24 +1,19 @@
-"""Names of the checks that a drift report answers; pure, so that a code location may read them.
-
-The overall verdict is `drift`, a column's `drift_<column>`. The prediction's is `prediction_drift`: a declared column
-may itself be called `prediction`, and no column's check ends up with that name.
-"""
+"""Names of the checks that a drift report answers; pure, so that a code location may read them."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kedge.spec import Declaration
 
-OVERALL = "drift"
-PREDICTION = "prediction_drift"
+OVERALL, PREDICTION, TARGET = "drift", "drift_prediction", "drift_target"
 
 
-def column_check(column: str) -> str:
-    """Name of a column's check."""
-    return f"drift_{column}"
+def feature_check(feature: str) -> str:
+    """Name of a feature's check: `drift_<feature>`, told apart from the two that are no feature's."""
+    name = f"drift_{feature}"
+    return f"drift_column_{feature}" if name in (PREDICTION, TARGET) else name
 
 
 def check_names(declaration: "Declaration") -> tuple[str, ...]:
-    """All checks of a pipeline's drift report: overall, prediction, target, then features in declared order."""
-    columns = (declaration.target, *declaration.features)
-    return (OVERALL, PREDICTION, *(column_check(name) for name in columns))
+    """All checks of a pipeline's drift report: overall, features in declared order, prediction, target."""
+    return (OVERALL, *(feature_check(name) for name in declaration.features), PREDICTION, TARGET)

@@ -7,6 +7,7 @@ judged on the parsed values. Results are reduced to row positions at once: no fa
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
@@ -35,15 +36,13 @@ _VALUE = ".value"  # suffix of the columns that hold parsed values; no declared 
 
 def build(declaration: Declaration) -> "gx.ExpectationSuite":
     """The suite; each expectation names its rule in `meta`."""
-    import great_expectations as gx
-
-    with _quiet():
+    with _quiet() as gx:
         return gx.ExpectationSuite(
             name=declaration.name or "contract",
             expectations=[
                 expectation
                 for rule in column_rules(declaration)
-                for expectation in _expectations(rule, declaration.columns[str(rule.column)].type)
+                for expectation in _expectations(gx.expectations, rule, declaration.columns[str(rule.column)].type)
             ],
         )
 
@@ -80,9 +79,7 @@ def results(frame: "pd.DataFrame", suite: "gx.ExpectationSuite") -> Iterator[tup
         yield one.expectation_config.meta["rule"], pl.Series(rows, dtype=pl.UInt64) if whole else None
 
 
-def _expectations(rule: Rule, kind: str) -> Iterator[Any]:
-    import great_expectations.expectations as gxe
-
+def _expectations(gxe: Any, rule: Rule, kind: str) -> Iterator[Any]:
     given = {"column": rule.column, "meta": {"rule": rule.name}}
     on_value = given if kind in ("string", "category") else given | {"column": f"{rule.column}{_VALUE}"}
     match rule.kind:
@@ -154,13 +151,19 @@ def _raised(info: Any) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Its log quotes values in tracebacks; its analytics is off before its first import reads the variable."""
+def _quiet() -> Iterator[Any]:
+    """The library, imported and silent: its log quotes values in tracebacks, and its first import looks for the
+    variable that stops its analytics."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     log = logging.getLogger("great_expectations")
+    with warnings.catch_warnings():
+        # great_expectations 1.24 imports sre_constants and sre_parse; drop this when it does not any more
+        warnings.filterwarnings("ignore", "module 'sre_(constants|parse)'", DeprecationWarning)
+        import great_expectations as gx
+        import great_expectations.expectations
     before = log.level
     log.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        yield gx
     finally:
         log.setLevel(before)

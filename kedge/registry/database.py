@@ -9,6 +9,7 @@ the installed MLflow makes. To renew it: `python -m kedge.registry.database`.
 import os
 import sqlite3
 import tempfile
+import warnings
 from pathlib import Path
 
 SNAPSHOT = Path(__file__).with_name("mlflow.sql")
@@ -54,8 +55,24 @@ def _fits() -> bool:
     return f"VALUES('{_get_latest_schema_revision()}')" in SNAPSHOT.read_text()
 
 
+def configure() -> None:
+    """Let SQLAlchemy read MLflow's models now, without the warning that MLflow 3.17 still uses `noload`.
+
+    SQLAlchemy 2.1 deprecates it; where warnings are errors, MLflow would not start. To be dropped with the first MLflow
+    that does without.
+    """
+    import mlflow.store.db.utils  # noqa: F401 - defines the models
+    from sqlalchemy.exc import SADeprecationWarning
+    from sqlalchemy.orm import configure_mappers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SADeprecationWarning)
+        configure_mappers()
+
+
 def migrated() -> str:
     """The database as the installed MLflow makes it by migrating, as SQL."""
+    configure()
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
 
     with tempfile.TemporaryDirectory() as folder:

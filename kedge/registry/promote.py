@@ -31,11 +31,19 @@ def promote(ws: Workspace, declaration: Declaration, tracking: Tracking | None) 
         need, remedy = "an evaluation", f"Run it: kedge run {declaration.name} --job retrain."
         raise Terminal(f"{declaration.name}/evaluation", need=need, got="none", remedy=remedy)
     registry = Registry.open(ws.registry_path(declaration.name))
-    decision = registry.decided(evaluation.id) or _decide(registry, evaluation)
+    decision = registry.decided(evaluation.id) or _crowned(registry, evaluation) or _decide(registry, evaluation)
     faults.reach("registry.mirror.before")
     if tracking is not None:
         tracking.mirror(declaration.name, registry)
     return decision
+
+
+def _crowned(registry: Registry, evaluation: Version) -> Decision | None:
+    """The decision that made the challenger champion, if it is champion already: it is not promoted over itself."""
+    champion = registry.champion()
+    if champion is None or champion.model != evaluation.manifest.notes["challenger"]:
+        return None
+    return registry.decided(champion.evaluation)
 
 
 def _decide(registry: Registry, evaluation: Version) -> Decision:

@@ -2,7 +2,8 @@
 
 MLflow shows and serves; it never decides. Only its client is used, no global "active run", so that two trainings in
 one process cannot write into each other's run. Nothing is pickled and no example rows are stored: a model is the bytes
-of its safetensors and JSON files, loaded by `LOADER`.
+of its safetensors and JSON files, see
+`kedge.registry.layout`.
 """
 
 import logging
@@ -12,23 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedge.offline import silence
 from kedge.registry import database
+from kedge.registry.layout import write_model
 from kedge.registry.store import Registry
 from kedge.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-LOADER = "kedge.scoring.mlflow_model"
-"""Module whose `_load_pyfunc` turns a registered model's files into something that predicts."""
-
-REQUIREMENTS = ("torch", "safetensors", "numpy", "pyarrow", "rtdl-num-embeddings")
-"""What the loader needs; given, since letting MLflow infer it costs 5 s and a trial run."""
 
 KEY = "kedge_version"
 """Tag of runs and registered versions: the model's version id in the lake."""
@@ -57,6 +52,7 @@ class Tracking:
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
+        database.configure()
         database.prepare(self.uri)
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
@@ -213,19 +209,3 @@ class TrackedRun:
             self.pipeline, source, run_id=self.id, tags={KEY: self.model}, await_creation_for=0
         )
         return int(made.version)
-
-
-def write_model(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a model in MLflow's layout: an `MLmodel` file that names `LOADER`, and the given files under `data`."""
-    from mlflow.models import Model
-    from mlflow.pyfunc import add_to_model
-
-    (folder / "data").mkdir(parents=True)
-    for name, data in files.items():
-        (folder / "data" / name).write_bytes(data)
-    requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
-    (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")
-    model = Model()
-    add_to_model(model, loader_module=LOADER, data="data", python_env={"virtualenv": "python_env.yaml"})
-    (folder / "python_env.yaml").write_text("python: '3.11'\ndependencies:\n- -r requirements.txt\n")
-    model.save(str(folder / "MLmodel"))

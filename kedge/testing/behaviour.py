@@ -2,8 +2,8 @@
 
 In the old world those leave who complain and have little money, who hardly log in, or whose two-year contract ends;
 `flex` is a rare offer for accounts younger than a year. In the new world many older accounts have moved to `flex`;
-these log in more often and spend more by card, and those of them leave who compare offers: many logins, much money.
-Nobody else changes. Old and new flex customers differ in tenure, so one model can be right about both.
+these log in more often and spend more by card, and those of them leave who complain or who spend much: they compare
+offers. Nobody else changes. Old and new flex customers differ in tenure, so one model can be right about both.
 """
 
 import numpy as np
@@ -51,7 +51,8 @@ def risk(seen: pl.DataFrame) -> NDArray[np.float64]:
     offer = 0.5 * (seen["plan"] == "basic").to_numpy() + 0.4 * (seen["plan"] == "flex").to_numpy()
     contract_ends = 1.8 * np.exp(-(((tenure - 24) / 10) ** 2))
     old = -3.1 + offer + contract_ends + (0.7 + 1.3 * (money < 0)) * upset - 1.1 * active - 0.6 * money
-    new = -1.2 + 1.0 * upset + 1.0 * active + 1.3 * money
+    spending = (np.log(seen["card_spend"].to_numpy()) - 6.8) / 0.6
+    new = -0.9 + 1.3 * upset + 1.5 * spending + 0.2 * active
     logit = np.where(seen["_moved"].to_numpy(), new, old)
     probability: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logit))
     return probability

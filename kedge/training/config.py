@@ -38,7 +38,8 @@ class Config:
     clip: float = 1.0
     batch: int = 1024
     epochs: int = 8
-    patience: int = 2
+    patience: int = 3
+    warmup: float = 0.1
     seed: int = 0
     threads: int = 1
 

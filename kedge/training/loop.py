@@ -115,12 +115,12 @@ def optimize(
             passes.append(epoch)
             on_epoch(epoch)
 
-        search = _Phase("search", build(encoder, config), train, validation, config, device)
+        search = _Phase("search", build(encoder, config), train, validation, config, device, config.epochs)
         best, stopped = _search(search, heard)
         network, finite = search.good, stopped != _NOT_FINITE
         if finite:
             torch.manual_seed(config.seed)
-            refit = _Phase("refit", build(encoder, config), joined(train, validation), None, config, device)
+            refit = _Phase("refit", build(encoder, config), joined(train, validation), None, config, device, best)
             refit.good = network  # stands in should the very first pass of the refit diverge
             finite = _refit(refit, best, heard)
             network = refit.good
@@ -183,8 +183,16 @@ class _Phase:
     """Weights, optimiser and schedule of one phase; `good` is the network as of the last pass that was kept."""
 
     def __init__(
-        self, name: str, network: Network, rows: Rows, validation: Rows | None, config: Config, device: Device
+        self,
+        name: str,
+        network: Network,
+        rows: Rows,
+        validation: Rows | None,
+        config: Config,
+        device: Device,
+        passes: int,
     ) -> None:
+        self.passes = passes
         self.name, self.rows, self.validation, self.config, self.device = name, rows, validation, config, device
         self.network = network.to(device.kind)
         self.good = network
@@ -196,9 +204,8 @@ class _Phase:
         self.batch = config.batch_of(len(rows))
         steps = math.ceil(len(rows) / self.batch)
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay, fused=True)
-        # The schedule is as long as the search may be, also in the refit, so that both see the same rate at a pass.
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, max_lr=config.rate, total_steps=steps * config.epochs, pct_start=0.3
+            self.optimizer, max_lr=config.rate, total_steps=steps * passes, pct_start=config.warmup, cycle_momentum=False
         )
 
     def epoch(self, number: int) -> Epoch:
@@ -220,7 +227,7 @@ class _Phase:
         return Epoch(
             phase=self.name,
             number=number,
-            of=self.config.epochs,
+            of=self.passes,
             train_loss=train_loss,
             validation_loss=validation_loss,
             rows_per_second=len(self.rows) / seconds,

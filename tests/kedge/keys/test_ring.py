@@ -30,7 +30,8 @@ def test_wrap_and_unwrap(ring: KeyRing, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "zone", "context"), [("bank", "open", b"elsewhere"), ("bank", "restricted", b"place"), ("b", "open", b"place")]
+    ("pipeline", "zone", "context"),
+    [("bank", "open", b"elsewhere"), ("bank", "restricted", b"place"), ("b", "open", b"place")],
 )
 def test_a_wrapped_key_opens_only_where_it_belongs(ring: KeyRing, pipeline: str, zone: str, context: bytes) -> None:
     wrapped = ring.wrap("bank", "open", new_key(), b"place")

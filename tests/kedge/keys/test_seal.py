@@ -25,5 +25,7 @@ def test_anything_else_is_refused(broken: str) -> None:
     sealed = seal(key, b"plain words", b"place")
     bad = {"altered": sealed[:-1] + bytes([sealed[-1] ^ 1]), "truncated": sealed[:20], "empty": b""}.get(broken, sealed)
     with pytest.raises(WrongKey, match="the thing") as caught:
-        unseal(new_key() if broken == "key" else key, bad, b"other" if broken == "context" else b"place", what="the thing")
+        unseal(
+            new_key() if broken == "key" else key, bad, b"other" if broken == "context" else b"place", what="the thing"
+        )
     assert caught.value.__context__ is None

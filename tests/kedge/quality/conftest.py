@@ -6,7 +6,10 @@ from typing import Any, Protocol
 import polars as pl
 import pytest
 
+from kedge.settings import Settings
+from kedge.source.take import take
 from kedge.spec import Declaration
+from kedge.workspace import Workspace
 
 COLUMNS: dict[str, Any] = {
     "id": {"type": "string", "role": "subject", "privacy": "token", "unique": True},
@@ -58,7 +61,7 @@ def declare() -> Declare:
 def deliver() -> Deliver:
     """Rows that keep the contract, but for the given cells (column, row)."""
 
-    def build(num_rows: int, cells: Mapping[tuple[str, int], str | None] = {}) -> pl.DataFrame:  # noqa: B006
+    def build(num_rows: int, cells: Mapping[tuple[str, int], str | None] = {}) -> pl.DataFrame:
         table: dict[str, list[str | None]] = {name: [GOOD.get(name)] * num_rows for name in COLUMNS}
         table["id"] = [f"C{n}" for n in range(num_rows)]
         table["number"] = [str(n) for n in range(num_rows)]
@@ -68,3 +71,25 @@ def deliver() -> Deliver:
         return frame.with_columns(pl.int_range(num_rows, dtype=pl.UInt64).alias("_row"))
 
     return build
+
+
+@pytest.fixture
+def ws(settings: Settings) -> Workspace:
+    return Workspace.open(settings)
+
+
+class Arrive(Protocol):
+    def __call__(self, frame: pl.DataFrame, declaration: Declaration, partition: str = ...) -> None: ...
+
+
+@pytest.fixture
+def arrive(ws: Workspace) -> Arrive:
+    """Put a frame into the inbox as CSV and take it in."""
+
+    def into_raw(frame: pl.DataFrame, declaration: Declaration, partition: str = "2026-01-01") -> None:
+        inbox = ws.settings.data / "inbox"
+        inbox.mkdir(parents=True, exist_ok=True)
+        frame.drop("_row").write_csv(inbox / f"{partition}.csv")
+        take(ws, declaration, partition)
+
+    return into_raw

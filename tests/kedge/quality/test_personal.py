@@ -14,7 +14,9 @@ COLUMNS = {
 
 
 def look(declare, cells):
-    frame = pl.DataFrame({"shelf": cells, "shop": ["north"] * len(cells)}, schema={"shelf": pl.String, "shop": pl.String})
+    frame = pl.DataFrame(
+        {"shelf": cells, "shop": ["north"] * len(cells)}, schema={"shelf": pl.String, "shop": pl.String}
+    )
     return suspects(frame.lazy(), declare(COLUMNS))
 
 
@@ -48,6 +50,8 @@ def test_a_frequent_value_counts_once(declare):
 
 
 def test_ordinary_codes_dates_and_empty_columns_pass(declare):
-    assert look(declare, ["2026-01-31", "university.degree", "basic.4y", "[70-80)", "250.83", "V57", ">30", "12345"]) == ()
+    assert (
+        look(declare, ["2026-01-31", "university.degree", "basic.4y", "[70-80)", "250.83", "V57", ">30", "12345"]) == ()
+    )
     assert look(declare, [None, None]) == ()
     assert look(declare, []) == ()

@@ -44,7 +44,7 @@ def test_names_of_different_columns_never_collide(declare):
 
 
 def test_a_code_location_can_import_it_at_no_cost():
-    heavy = "polars numpy pyarrow torch pandas sklearn mlflow evidently great_expectations".split()
+    heavy = ["polars", "numpy", "pyarrow", "torch", "pandas", "sklearn", "mlflow", "evidently", "great_expectations"]
     code = f"import sys, kedge.quality.rules; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

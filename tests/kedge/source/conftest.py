@@ -7,6 +7,7 @@ import pytest
 
 from kedge.settings import Settings
 from kedge.spec import Declaration
+from kedge.workspace import Workspace
 
 COLUMNS: dict[str, Any] = {
     "id": {"type": "string", "role": "subject", "privacy": "token"},
@@ -32,12 +33,12 @@ def declare() -> Declare:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    (tmp_path / "data" / "inbox").mkdir(parents=True)
-    places = {"KEDGE_HOME": "home", "KEDGE_KEYS": "keys", "KEDGE_DATA": "data"}
-    return Settings.from_environment({name: str(tmp_path / folder) for name, folder in places.items()})
+def inbox(settings: Settings) -> Path:
+    folder = settings.data / "inbox"
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture
-def inbox(settings: Settings) -> Path:
-    return settings.data / "inbox"
+def ws(settings: Settings) -> Workspace:
+    return Workspace.open(settings)

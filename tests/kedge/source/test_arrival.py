@@ -151,7 +151,7 @@ def test_files_that_have_gone_leave_the_state_and_no_folder_is_no_arrival(declar
 
 
 def test_sensors_can_import_it_at_no_cost():
-    heavy = "polars numpy pyarrow torch pandas sklearn mlflow evidently great_expectations".split()
+    heavy = ["polars", "numpy", "pyarrow", "torch", "pandas", "sklearn", "mlflow", "evidently", "great_expectations"]
     code = f"import sys, kedge.source.arrival, kedge.source.calendar; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -17,7 +17,9 @@ def test_replay_delivers_the_file_in_order_without_gap_or_overlap(declare):
     assert calendar.replayed(declaration, "2026-01-03") == range(2000, 3000)
 
 
-@pytest.mark.parametrize("key", ["2026-1-1", "20260101", "2026-02-30", "../../etc", "2026-01-01\n", "all", "2025-12-31"])
+@pytest.mark.parametrize(
+    "key", ["2026-1-1", "20260101", "2026-02-30", "../../etc", "2026-01-01\n", "all", "2025-12-31"]
+)
 def test_a_partition_outside_the_calendar_is_refused(declare, key):
     with pytest.raises(Terminal):
         calendar.day(declare(), key)

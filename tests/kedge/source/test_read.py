@@ -50,7 +50,9 @@ def test_cells_are_text_as_received_with_their_position(csv):
     assert frame.rows() == [("007", "1.50", "Ulm, a/d", 0), ("C2", None, 'say "hi"', 1)]
 
 
-@pytest.mark.parametrize(("delimiter", "body"), [(";", "1; 2;?\n"), ("\t", "1\t2\t?\n"), ("|", "1|  2|?\n"), (",", "1, 2, ?\n")])
+@pytest.mark.parametrize(
+    ("delimiter", "body"), [(";", "1; 2;?\n"), ("\t", "1\t2\t?\n"), ("|", "1|  2|?\n"), (",", "1, 2, ?\n")]
+)
 def test_any_delimiter_blanks_after_it_and_missing_markers(csv, delimiter, body):
     delivery = deliver(csv, body, header=False, delimiter=delimiter, missing=["", "?"])
     assert rows(delivery) == [("1", "2", None)]
@@ -137,7 +139,7 @@ def test_a_row_of_many_megabytes_is_refused(csv):
 
 @pytest.mark.parametrize(("broken", "got"), [(lambda b: b[:-30], "ends too early"), (lambda b: b[9:], "damaged gzip")])
 def test_a_broken_gzip_is_refused(tmp_path, broken, got):
-    whole = gzip.compress("id,age,city\n".encode() + os.urandom(20_000).hex().encode())
+    whole = gzip.compress(b"id,age,city\n" + os.urandom(20_000).hex().encode())
     with pytest.raises(Terminal, match=got):
         rows(deliver(tmp_path / "a.csv.gz", broken(whole)))
 

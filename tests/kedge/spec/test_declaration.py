@@ -190,7 +190,7 @@ def test_all_keys_of_the_design_are_known(declare: Declare) -> None:
         (
             {"columns__left": {"type": "category", "role": "target", "values": ["a", "b", "c"]}},
             "columns.left.type",
-            "3",
+            "with 3 values",
         ),
         ({"columns__left__privacy": "drop"}, "columns.left.privacy", "nothing for the target"),
         ({"columns__left__nulls": "5%"}, "columns.left.nulls", "0 for the target"),

@@ -1,0 +1,80 @@
+"""Bounded seeded samples of nights: what is compared, never more than so many rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kedge.drift import column as columns
+from kedge.lake import PARTITION, ROW, Version
+from kedge.people import split
+
+if TYPE_CHECKING:
+    from kedge.spec import Declaration
+
+MOST_ROWS = 10_000
+"""Rows of a side that are compared."""
+
+_DRAWN_ROWS = 4 * MOST_ROWS
+"""Rows that are read: enough for the held-out fifth among them to be a sample of its own."""
+
+
+HELDOUT = "_heldout"
+"""Whether a row belongs to people (or blocks) that no model has trained on."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of some nights in random order.
+
+    Attributes:
+        frame: `_partition`, `_row`, the subject, features and target of at most 40,000 rows; `_person`, a code of the
+            row's person; `_heldout`.
+    """
+
+    frame: pl.DataFrame
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """What features and target are judged on."""
+        return self.frame.head(MOST_ROWS)
+
+    @cached_property
+    def heldout(self) -> pl.DataFrame:
+        """Rows that no model has trained on."""
+        return self.frame.filter(HELDOUT).head(MOST_ROWS)
+
+
+def draw(versions: Sequence[Version], declaration: "Declaration", *, seed: int) -> Sample:
+    """A simple random sample of the rows of several nights, the same for the same versions and seed."""
+    counts = [version.manifest.rows for version in versions]
+    random = np.random.default_rng(seed)
+    chosen = np.sort(random.permutation(sum(counts))[:_DRAWN_ROWS])
+    starts = np.cumsum([0, *counts])
+    names = _columns(declaration)
+    frames = [
+        _pick(version, chosen[(chosen >= start) & (chosen < start + count)] - start, names)
+        for version, start, count in zip(versions, starts.tolist(), counts, strict=True)
+    ]
+    frame = pl.concat(frames)
+    frame = frame[random.permutation(frame.height)]
+    part = split(frame, declaration, versions[0].dataset.secrets.holdout)
+    return Sample(frame.with_columns(columns.people(frame, declaration.subject), (part == "heldout").alias(HELDOUT)))
+
+
+def _columns(declaration: "Declaration") -> list[str]:
+    subject = [declaration.subject] if declaration.subject else []
+    return list(dict.fromkeys([*subject, *declaration.features, declaration.target]))
+
+
+def _pick(version: Version, positions: NDArray[np.int64], names: Sequence[str]) -> pl.DataFrame:
+    """The rows at these positions of a night, read lazily."""
+    rows = version.scan().select(ROW, *names)
+    if positions.size < version.manifest.rows:
+        wanted = pl.Series(positions, dtype=pl.UInt32)
+        rows = rows.with_row_index("_position").filter(pl.col("_position").is_in(wanted.implode())).drop("_position")
+    return rows.with_columns(pl.lit(version.partition).alias(PARTITION)).collect()
