@@ -14,7 +14,7 @@ from resources.store import Store
 CHECKS = ("k_anonymity", "mask_budget", "drop_budget")
 
 
-def anonymized(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/anonymized`."""
     description = (
         "Identifiers dropped or replaced by tokens, quasi-identifiers generalised, free text redacted, classes of "
@@ -32,7 +32,7 @@ def anonymized(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "anonymized"),
     )
     def _anonymized(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("anonymized") as workspace:
+        with store.stage("anonymized", context) as workspace:
             from kedge.privacy.anonymize import anonymize
 
             outcome = anonymize(workspace, declaration, context.partition_key)

@@ -10,7 +10,7 @@ from kedge.spec import Declaration
 from resources.store import Store
 
 
-def champion(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/champion`."""
     description = (
         "The model in production. Moves only when every gate holds and the challenger is not worse; "
@@ -20,7 +20,7 @@ def champion(declaration: Declaration) -> dg.AssetsDefinition:
 
     @dg.asset(**common, deps=[key(declaration, "evaluation")], op_tags=op_tags(declaration, "champion"))
     def _champion(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("champion") as workspace:
+        with store.stage("champion", context) as workspace:
             from kedge.registry.promote import promote
 
             decision = promote(workspace, declaration, store.tracking())

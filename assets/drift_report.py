@@ -11,7 +11,7 @@ from resources.events import materialize
 from resources.store import Store
 
 
-def drift_report(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/drift_report`; skipped, with the reason, while there is no champion."""
     description = (
         "Evidently's report of the day against the champion's reference: value, threshold and verdict per column, "
@@ -31,7 +31,7 @@ def drift_report(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "drift_report"),
     )
     def _drift_report(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("drift_report") as workspace:
+        with store.stage("drift_report", context) as workspace:
             from kedge.drift.report import report
             from kedge.scoring import scorer
 

@@ -11,7 +11,7 @@ from resources.events import release
 from resources.store import Store
 
 
-def evaluation(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/evaluation`."""
     description = (
         "Challenger, champion and a logistic regression on the same rows of held-out people, with 95 % intervals; "
@@ -28,7 +28,7 @@ def evaluation(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "evaluation"),
     )
     def _evaluation(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("evaluation") as workspace:
+        with store.stage("evaluation", context) as workspace:
             from kedge.evaluation.evaluate import evaluate
             from kedge.scoring import scorer
             from resources.contest import challenger, champion

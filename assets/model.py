@@ -12,7 +12,7 @@ from resources.store import Store
 from resources.torchrun import launch_through_pipes
 
 
-def model(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/model`."""
     description = (
         "PyTorch model trained by torchrun through Dagster Pipes, with its preprocessing, as safetensors; "
@@ -22,7 +22,7 @@ def model(declaration: Declaration) -> dg.AssetsDefinition:
 
     @dg.asset(**common, deps=[key(declaration, "training_set")], op_tags=op_tags(declaration, "model"))
     def _model(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("model") as workspace:
+        with store.stage("model", context) as workspace:
             from kedge.training.train import train
 
             launch = launch_through_pipes(context)

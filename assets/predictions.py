@@ -12,7 +12,7 @@ from resources.events import materialize
 from resources.store import Store
 
 
-def predictions(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/predictions`; skipped, with the reason, while there is no champion."""
     description = (
         "Everybody validated, scored by the champion through the model's own anonymization plan. The open zone keeps "
@@ -28,7 +28,7 @@ def predictions(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "predictions"),
     )
     def _predictions(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("predictions") as workspace:
+        with store.stage("predictions", context) as workspace:
             from kedge.scoring import predict
 
             scored = predict(workspace, declaration, context.partition_key)

@@ -12,7 +12,7 @@ from resources.events import release
 from resources.store import Store
 
 
-def training_set(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/training_set`."""
     description = (
         f"Manifest of the anonymized versions of a {declaration.training.window}-day window and of who is held out. "
@@ -22,7 +22,7 @@ def training_set(declaration: Declaration) -> dg.AssetsDefinition:
 
     @dg.asset(**common, deps=[key(declaration, "anonymized")], op_tags=op_tags(declaration, "training_set"))
     def _training_set(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("training_set") as workspace:
+        with store.stage("training_set", context) as workspace:
             from kedge.registry.store import Registry
             from kedge.training.training_set import assemble
 

@@ -13,7 +13,7 @@ from resources.events import materialize, release
 from resources.store import Store
 
 
-def validated(declaration: Declaration) -> dg.AssetsDefinition:
+def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Assets `<p>/validated` and `<p>/quarantine`: one pass over the rows decides between them."""
     good = "Rows that meet the contract, typed. Every rule is a check; Great Expectations confirms the verdict."
     bad = "Rows that break the contract, as received, each with its reasons. Never leaves the restricted zone."
@@ -33,7 +33,7 @@ def validated(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "validated"),
     )
     def _validated(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("validated") as workspace:
+        with store.stage("validated", context) as workspace:
             from kedge.quality.validate import validate
 
             result = validate(workspace, declaration, context.partition_key)

@@ -142,13 +142,14 @@ def storage(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _storage_error(place, error) from None
+        raise storage_error(place, error) from None
 
 
-def _storage_error(place: str, error: OSError) -> KedgeError:
+def storage_error(place: str, error: OSError) -> KedgeError:
+    """The error to raise in place of `error`, which hit while `place` was written or read."""
     got = error.strerror or type(error).__name__
     if isinstance(error, PermissionError):
         return Terminal(place, need="leave to read and write", got=got, remedy="Run as the owner of the folder.")
     remedy = "Free some space" if error.errno in _FULL else "Look at the disk"
     remedy += " and run it again; what was there before is unharmed."
-    return Transient(place, need="a disk that takes the files", got=got, remedy=remedy)
+    return Transient(place, need="a disk that takes and gives the bytes", got=got, remedy=remedy)

@@ -21,12 +21,15 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     @contextmanager
-    def stage(self, name: str) -> Iterator["Workspace"]:
-        """The workspace for one stage; what goes wrong inside becomes a Dagster failure without personal values."""
+    def stage(self, name: str, context: dg.AssetExecutionContext) -> Iterator["Workspace"]:
+        """The workspace for one stage; what goes wrong inside becomes a Dagster failure without personal values.
+
+        Whatever is written names the run, so that the loser of a race learns who won.
+        """
         with shielded(name):
             from kedge.workspace import Workspace
 
-            yield Workspace.open(Settings.from_environment())
+            yield Workspace.open(Settings.from_environment(), run=context.run.run_id)
 
     def tracking(self) -> "Tracking":
         """MLflow, where models are registered."""

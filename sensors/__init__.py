@@ -3,17 +3,12 @@
 import dagster as dg
 
 from kedge.spec import Declaration
-from sensors.alerts import alerts
-from sensors.arrivals import arrivals
-from sensors.drift import drift
-from sensors.nightly import nightly
-
-__all__ = ["build"]
+from sensors import alerts, arrivals, drift, nightly
 
 
 def build(declaration: Declaration) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
     """Sensors and schedules of one declared pipeline."""
-    sensors = [drift(declaration), alerts(declaration)]
+    sensors = [drift.sensor(declaration), alerts.sensor(declaration)]
     if declaration.source.replay is None:
-        sensors.insert(0, arrivals(declaration))
-    return sensors, [nightly(declaration)]
+        sensors.insert(0, arrivals.sensor(declaration))
+    return sensors, [nightly.schedule(declaration)]

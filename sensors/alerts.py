@@ -3,7 +3,7 @@
 import json
 
 import dagster as dg
-from dagster import DagsterEventType, EventRecordsFilter
+from dagster import DagsterEventType, RunStatusChangeRecordsFilter
 
 from kedge.spec import Declaration
 
@@ -11,7 +11,7 @@ TICK_SECONDS = 10
 BATCH = 200
 
 
-def alerts(declaration: Declaration) -> dg.SensorDefinition:
+def sensor(declaration: Declaration) -> dg.SensorDefinition:
     """Sensor `<p>_alerts`: one line in the log per failed run and per failed check, each once."""
 
     @dg.sensor(
@@ -32,30 +32,25 @@ def alerts(declaration: Declaration) -> dg.SensorDefinition:
 
 
 def _since(instance: dg.DagsterInstance, pipeline: str, cursor: dict[str, int]) -> tuple[list[str], dict[str, int]]:
-    """Alert lines for what failed after `cursor`, and the cursor after them."""
+    """Alert lines of the runs that ended after `cursor`, and the cursor after them."""
     lines, after = [], dict(cursor)
-    for event_type in (DagsterEventType.RUN_FAILURE, DagsterEventType.ASSET_CHECK_EVALUATION):
-        records = instance.get_event_records(
-            EventRecordsFilter(event_type, after_cursor=cursor.get(event_type.value)), limit=BATCH, ascending=True
-        )
-        for record in records:
-            after[event_type.value] = record.storage_id
-            if line := _line(record.event_log_entry, pipeline):
-                lines.append(line)
+    for ending in (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS):
+        ended = RunStatusChangeRecordsFilter(ending, after_storage_id=cursor.get(ending.value))  # type: ignore[arg-type]
+        for record in instance.fetch_run_status_changes(ended, limit=BATCH, ascending=True).records:
+            after[ending.value] = record.storage_id
+            entry = record.event_log_entry
+            if (entry.job_name or "").startswith(f"{pipeline}_"):
+                lines += _lines(instance, pipeline, entry, failed=ending == DagsterEventType.RUN_FAILURE)
     return lines, after
 
 
-def _line(entry: dg.EventLogEntry, pipeline: str) -> str | None:
-    event = entry.dagster_event
-    if event is None:
-        return None
-    if event.event_type == DagsterEventType.RUN_FAILURE:
-        ours = (event.job_name or "").startswith(f"{pipeline}_")
-        return f"ALERT {pipeline}: run {entry.run_id} of {event.job_name} failed" if ours else None
-    check = event.asset_check_evaluation_data
-    if check.passed or check.asset_key.path[0] != pipeline:
-        return None
-    return (
-        f"ALERT {pipeline}: check {check.check_name} of {check.asset_key.to_user_string()} failed "
-        f"({check.severity.value}, partition {check.partition or '-'}, run {entry.run_id})"
-    )
+def _lines(instance: dg.DagsterInstance, pipeline: str, entry: dg.EventLogEntry, *, failed: bool) -> list[str]:
+    lines = [f"ALERT {pipeline}: run {entry.run_id} of {entry.job_name} failed"] if failed else []
+    for logged in instance.all_logs(entry.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
+        if logged.dagster_event is None:
+            continue
+        check = logged.dagster_event.asset_check_evaluation_data
+        if not check.passed:
+            where = f"{check.asset_key.to_user_string()}, partition {check.partition or '-'}, run {entry.run_id}"
+            lines.append(f"ALERT {pipeline}: check {check.check_name} failed ({check.severity.value}; {where})")
+    return lines

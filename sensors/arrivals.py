@@ -12,7 +12,7 @@ from sensors.history import unfinished
 TICK_SECONDS = 5
 
 
-def arrivals(declaration: Declaration) -> dg.SensorDefinition:
+def sensor(declaration: Declaration) -> dg.SensorDefinition:
     """Sensor `<p>_arrivals`: one nightly run per delivery, one after the other.
 
     Nights run in order, since the drift of one is judged before the next; a run key names partition and content, so

@@ -11,7 +11,7 @@ from sensors.history import undecided, unfinished
 TICK_SECONDS = 5
 
 
-def drift(declaration: Declaration) -> dg.SensorDefinition:
+def sensor(declaration: Declaration) -> dg.SensorDefinition:
     """Sensor `<p>_drift`: reads the verdicts of the drift reports and asks kedge whether to retrain."""
     job = f"{declaration.name}_retrain"
 

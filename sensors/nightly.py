@@ -9,7 +9,7 @@ from kedge.source.calendar import delivery_path
 from kedge.spec import Declaration
 
 
-def nightly(declaration: Declaration) -> dg.ScheduleDefinition:
+def schedule(declaration: Declaration) -> dg.ScheduleDefinition:
     """Schedule `<p>_nightly`: starts the night of a replayed source; for files it only reports a missing delivery."""
     by_file = declaration.source.replay is None
 

@@ -5,6 +5,7 @@ with its binary cells unpacked), plaintext Parquet and Arrow files.
 """
 
 import gzip
+import json
 import re
 import sqlite3
 import struct
@@ -51,36 +52,63 @@ def search(values: Sequence[str], *roots: Path) -> list[Hit]:
     if short := [at for at, value in enumerate(values) if len(value.encode()) < 6]:
         raise ValueError(f"values: needs texts of at least 6 bytes; got shorter ones at {short[:5]}.")
     needles = _Needles(values)
-    hits = {hit for root in roots for path in _files(root) for hit in _search_file(path, needles)}
+    needles, hits = _Needles(values), set[Hit]()
+    pieces = (piece for root in roots for path in _files(root) for piece in _pieces(path, needles.longest))
+    for batch in _batches(pieces):
+        hits |= needles.find(batch)
     return sorted(hits)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Bytes of a file, as they are (`packing` empty) or unpacked."""
+
+    path: Path
+    packing: str
+    data: bytes
 
 
 class _Needles:
     """All written forms of the values, as one Aho-Corasick search over bytes read as Latin-1."""
 
     def __init__(self, values: Sequence[str]) -> None:
-        forms: dict[str, tuple[int, str]] = {}
+        self._forms: dict[str, tuple[int, str]] = {}
         for at, value in enumerate(values):
             for form, data in _written(value):
-                forms.setdefault(data.lower().decode("latin-1"), (at, form))
-        self.forms = forms
-        self.longest = max(map(len, forms), default=0)
-        self._patterns = pl.Series(list(forms), dtype=pl.String).implode()
+                self._forms.setdefault(data.lower().decode("latin-1"), (at, form))
+        self._patterns = pl.Series(list(self._forms), dtype=pl.String).implode()
+        self.longest = max(map(len, self._forms), default=0)
 
-    def find(self, data: bytes) -> set[tuple[int, str]]:
-        """Index and form of every value in the data."""
-        found = pl.Series([data.decode("latin-1")]).str.extract_many(
-            self._patterns, ascii_case_insensitive=True, overlapping=True
-        )
-        return {self.forms[text.encode("latin-1").lower().decode("latin-1")] for text in found.explode().unique()}
+    def find(self, pieces: Sequence[_Piece]) -> set[Hit]:
+        """The values in the pieces; in one call, for building the search costs more than searching."""
+        texts = pl.Series([piece.data.decode("latin-1") for piece in pieces], dtype=pl.String)
+        found = texts.str.extract_many(self._patterns, ascii_case_insensitive=True, overlapping=True)
+        hits = set()
+        for piece, matches in zip(pieces, found, strict=True):
+            for text in matches.unique():
+                at, form = self._forms[text.encode("latin-1").lower().decode("latin-1")]
+                hits.add(Hit(piece.path, at, f"{form} in {piece.packing}" if piece.packing else form))
+        return hits
+
+
+def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    """Groups of about `_PIECE` bytes."""
+    batch: list[_Piece] = []
+    for piece in pieces:
+        batch.append(piece)
+        if sum(len(held.data) for held in batch) >= _PIECE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _written(value: str) -> Iterator[tuple[str, bytes]]:
     yield "utf-8", value.encode()
     yield "utf-16", value.encode("utf-16-le")
-    escaped = value.encode("ascii", "backslashreplace")
-    if escaped != value.encode():
-        yield "escaped", escaped
+    if not value.isascii():
+        yield "escaped", value.encode("ascii", "backslashreplace")
+        yield "escaped", json.dumps(value)[1:-1].encode()
     if re.fullmatch(r"-?\d+\.\d{3,}", value):
         yield "float64", struct.pack("<d", float(value))
 
@@ -90,22 +118,17 @@ def _files(root: Path) -> Iterator[Path]:
     return (path for path in paths if path.is_file() and not path.is_symlink())
 
 
-def _search_file(path: Path, needles: _Needles) -> Iterator[Hit]:
+def _pieces(path: Path, overlap: int) -> Iterator[_Piece]:
     try:
-        for at, form in _found_in(needles, _pieces(path, needles.longest)):
-            yield Hit(path, at, form)
+        for data in _read(path, overlap):
+            yield _Piece(path, "", data)
         for packing, data in _unpacked(path):
-            for at, form in _found_in(needles, [data]):
-                yield Hit(path, at, f"{form} in {packing}")
+            yield _Piece(path, packing, data)
     except FileNotFoundError:
         return  # a running process removed its file meanwhile: nothing is left to be found in it
 
 
-def _found_in(needles: _Needles, pieces: Iterable[bytes]) -> set[tuple[int, str]]:
-    return {found for piece in pieces for found in needles.find(piece)}
-
-
-def _pieces(path: Path, overlap: int) -> Iterator[bytes]:
+def _read(path: Path, overlap: int) -> Iterator[bytes]:
     """The file in pieces that overlap, so that nothing hides on a border."""
     tail = b""
     with path.open("rb") as file:
@@ -128,7 +151,7 @@ def _unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
     elif magic.startswith(b"PAR1"):
         yield "parquet", _as_text(pl.read_parquet(path))
     elif magic.startswith(b"ARROW1"):
-        yield "arrow", _as_text(pl.read_ipc(path, memory_map=False))
+        yield "arrow", _as_text(pl.read_ipc(path))
 
 
 def _as_text(frame: pl.DataFrame) -> bytes:

@@ -48,5 +48,5 @@ def misjoined(inputs: pl.DataFrame) -> pl.DataFrame:
 
 
 def wrong_outcomes(truth: np.ndarray[tuple[int], np.dtype[np.bool_]], rng: np.random.Generator) -> pl.Series:
-    """The outcomes attached to other rows: as many of each kind, nobody's own."""
+    """The outcomes attached to rows drawn by lot: as many of each kind as before, and no relation to the inputs."""
     return pl.Series("left", truth[rng.permutation(truth.size)])

@@ -45,14 +45,14 @@ if sys.argv[1] == "silent":
     from evidently import Report
     from evidently.presets import DataDriftPreset
     Report([DataDriftPreset()]).run(table, table).dict()
-time.sleep(3)  # telemetry is sent by threads
+time.sleep(2)  # telemetry is sent by threads
 print(json.dumps(asked))
 """
 
 
 def asked(how: str, home: Path) -> list[str]:
     """Where the libraries wanted to connect to."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": os.getcwd()}
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(Path.cwd())}
     found = subprocess.run(
         [sys.executable, "-c", PROGRAM, how, str(home)], env=env, capture_output=True, text=True, check=False
     )

@@ -56,19 +56,17 @@ def test_interval_agrees_with_scipy_where_every_row_is_a_person() -> None:
 
 def test_the_interval_covers_the_truth_nineteen_times_in_twenty() -> None:
     """Rows of one person repeat: resampling rows instead of people would cover far less often."""
+    truth, trials = 0.76, 120  # AUC of two normal distributions one standard deviation apart: Phi(1 / sqrt 2)
     random = np.random.default_rng(5)
-    truth, covered, by_row = 0.76, 0, 0  # AUC of two normal distributions one standard deviation apart: Phi(1 / sqrt 2)
-    for trial in range(200):
+    covered = {"people": 0, "rows": 0}
+    for trial in range(trials):
         y = np.repeat(random.random(150) < 0.4, 4)
         p = 1 / (1 + np.exp(-np.repeat(random.normal(size=150), 4) - y))
-        people, each = np.repeat(np.arange(150), 4), np.arange(600)
-        for units, name in ((people, "people"), (each, "rows")):
-            found = bootstrap.replicate(y, {"m": p}, units, replicates=400, seed=trial)["m"].interval("auc")
-            inside = found.low <= truth <= found.high
-            covered += inside and name == "people"
-            by_row += inside and name == "rows"
-    assert 0.90 <= covered / 200 <= 0.99
-    assert by_row / 200 < 0.80
+        for name, units in (("people", np.repeat(np.arange(150), 4)), ("rows", np.arange(600))):
+            found = bootstrap.replicate(y, {"m": p}, units, replicates=300, seed=trial)["m"].interval("auc")
+            covered[name] += found.low <= truth <= found.high
+    assert 0.90 <= covered["people"] / trials <= 0.99
+    assert covered["rows"] / trials < 0.80
 
 
 def test_a_paired_difference_is_much_narrower_than_two_separate_intervals() -> None:

@@ -1,8 +1,10 @@
 """Run as a process by test_crash: three commits in a lake that is there already, then a line for each.
 
-`nights.py FOLDER` - a fresh version, one that replaces a current version, one that was blocked before.
+`nights.py POINT=FOLDER ...`: for each, a child in FOLDER that is killed when it reaches fault point POINT; prints how
+each ended. The children are forked before polars starts its threads, which saves importing it for each.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -38,11 +40,25 @@ def prepare(folder: Path) -> Lake:
 
 
 def run(folder: Path) -> list[str]:
-    """The three commits."""
+    """A fresh version, one that replaces a current version, one that was blocked before."""
     lake = Lake.open(folder / "lake", folder / "keys")
     lake.secrets("shop")
     return [night(lake, partition, "new") for partition in (FRESH, REPLACED, BLOCKED)]
 
 
+def killed(point: str, folder: Path) -> int:
+    """Exit code of a child that runs with the fault; minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        os.environ["KEDGE_FAULT"] = f"{point}:kill"
+        try:
+            run(folder)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
-    print(*run(Path(sys.argv[1])), sep="\n")
+    for order in sys.argv[1:]:
+        point, _, folder = order.partition("=")
+        print(point, killed(point, Path(folder)), flush=True)

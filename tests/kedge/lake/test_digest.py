@@ -28,7 +28,7 @@ def digest(*frames: pl.DataFrame, key: bytes = KEY) -> str:
     return found.hexdigest()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     frame=dataframes(allowed_dtypes=TYPES, max_cols=4, max_size=30, allow_null=True),
     cuts=st.lists(st.integers(0, 30), max_size=3),
@@ -39,7 +39,7 @@ def test_chunks_do_not_matter(frame: pl.DataFrame, cuts: list[int]) -> None:
     assert digest(*pieces) == digest(frame.rechunk()) == digest(pl.concat([frame.clear(), frame], rechunk=False))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     frame=dataframes(allowed_dtypes=TYPES, min_cols=1, max_cols=2, min_size=1, max_size=8, allow_null=True),
     data=st.data(),
@@ -129,7 +129,7 @@ def test_storing_does_not_change_it(raw: Dataset, store: Callable[..., Outcome],
     assert whole.manifest.content_digest == combine(raw.secrets.digest, stored)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(frame=dataframes(allowed_dtypes=TYPES, min_cols=1, max_cols=4, max_size=20, allow_null=True))
 def test_any_frame_survives_the_lake(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> None:
     from kedge.lake import Lake

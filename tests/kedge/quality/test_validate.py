@@ -255,7 +255,13 @@ GOLDEN = {1: "?"}
 
 def test_the_code_version_stands_for_what_the_stage_does(ws, declare, deliver, arrive):
     declaration = declare()
-    cells = {("plan", 3): "gold", ("id", 5): "Zoe\u0308", ("left", 6): "No", ("seen", 7): "2026-01-31T07:05", ("phone", 8): None}
+    cells = {
+        ("plan", 3): "gold",
+        ("id", 5): "Zoe\u0308",
+        ("left", 6): "No",
+        ("seen", 7): "2026-01-31T07:05",
+        ("phone", 8): None,
+    }
     arrive(deliver(40, cells), declaration)
     result = validate(ws, declaration, DAY)
     frames = [outcome.version.scan().collect() for outcome in (result.validated, result.quarantine)]
