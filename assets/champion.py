@@ -22,9 +22,15 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
     def _champion(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
         with store.stage("champion", context) as workspace:
             from kedge.registry.promote import promote
+            from kedge.registry.store import Registry
 
             decision = promote(workspace, declaration, store.tracking())
-        context.log.info(f"{decision.verdict}: {decision.reason}")
-        yield dg.MaterializeResult(metadata=decision.facts(), data_version=dg.DataVersion(decision.champion or "none"))
+            reigning = Registry.open(workspace.registry_path(declaration.name)).champion()
+        context.log.info(f"{decision.action}: {decision.reason}")
+        in_production = reigning.model if reigning else "none"
+        facts = {name: getattr(decision, name) for name in ("action", "reason", "model", "trigger", "cause", "at")}
+        yield dg.MaterializeResult(
+            metadata={"champion": in_production, **facts}, data_version=dg.DataVersion(in_production)
+        )
 
     return _champion

@@ -21,7 +21,9 @@ def metadata(declaration: Declaration, dataset: str) -> dict[str, Any]:
 def schema(declaration: Declaration, dataset: str) -> dg.TableSchema:
     """The dataset's columns with their types and, after the border, how each was treated."""
     if dataset == "predictions":
-        return dg.TableSchema(columns=[dg.TableColumn("score", "float", description="probability of the positive class")])
+        return dg.TableSchema(
+            columns=[dg.TableColumn("score", "float", description="probability of the positive class")]
+        )
     columns = [
         dg.TableColumn(name, _type(declaration, dataset, name), description=_description(declaration, dataset, name))
         for name in _columns(declaration, dataset)
@@ -60,6 +62,4 @@ def _lineage(declaration: Declaration, dataset: str) -> dict[str, list[dg.TableC
     if dataset not in _UPSTREAM:
         return {}
     parent = key(declaration, _UPSTREAM[dataset])
-    return {
-        name: [dg.TableColumnDep(asset_key=parent, column_name=name)] for name in _columns(declaration, dataset)
-    }
+    return {name: [dg.TableColumnDep(asset_key=parent, column_name=name)] for name in _columns(declaration, dataset)}

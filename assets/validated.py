@@ -20,7 +20,9 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
     kinds = {"greatexpectations", "polars"}
     specs = [
         dg.AssetSpec(
-            **attributes(declaration, name, description=text, kinds=kinds), deps=[key(declaration, "raw")], skippable=True
+            **attributes(declaration, name, description=text, kinds=kinds),
+            deps=[key(declaration, "raw")],
+            skippable=True,
         )
         for name, text in (("validated", good), ("quarantine", bad))
     ]

@@ -82,7 +82,8 @@ def _history(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, tale: 
     quiet = [runs.nightly(dagster, PIPELINE, night.date.isoformat(), tale.console) for night in past]
     tale.chapter("The first champion", "A network trains on four fifths of the customers and is judged on the others.")
     if not all(quiet) or not runs.retrain(dagster, settings, PIPELINE, past[-1].date.isoformat(), tale.console):
-        raise Terminal("demo", need="a quiet history and a first model", got="a failed run", remedy="See the reason above.")
+        need = "a quiet history and a first model"
+        raise Terminal("demo", need=need, got="a failed run", remedy="See the reason above.")
     tale.decision()
 
 

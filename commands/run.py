@@ -23,9 +23,7 @@ def run(settings: Settings, pipeline: str, first: str, last: str, job: str, cons
     with instance(settings) as dagster:
         if job == "retrain":
             return 0 if retrain(dagster, settings, pipeline, last, console) else 1
-        failed = [
-            night for night in nights(first, last) if not nightly(dagster, pipeline, night, console)
-        ]
+        failed = [night for night in nights(first, last) if not nightly(dagster, pipeline, night, console)]
     if failed:
         console.print(f"[bold red]{len(failed)} night(s) failed or were blocked:[/] {', '.join(failed)}")
     return 1 if failed else 0
@@ -48,19 +46,13 @@ def retrain(dagster: dg.DagsterInstance, settings: Settings, pipeline: str, unti
 
     champion = Registry.open(settings.registry / pipeline).champion()
     cause = Cause(cause="asked for" if champion else "no champion", trigger="command", until=until)
-    return _execute(
-        dagster, f"{pipeline}_retrain", console, f"{pipeline} retraining up to {until}", tags=cause.tags()
-    )
+    return _execute(dagster, f"{pipeline}_retrain", console, f"{pipeline} retraining up to {until}", tags=cause.tags())
 
 
-def _execute(
-    dagster: dg.DagsterInstance, job: str, console: Console, title: str, **arguments: Any
-) -> bool:
+def _execute(dagster: dg.DagsterInstance, job: str, console: Console, title: str, **arguments: Any) -> bool:
     started = time.monotonic()
     definition = _definitions().resolve_job_def(job)
-    result = definition.execute_in_process(
-        instance=dagster, raise_on_error=False, run_config=QUIET, **arguments
-    )
+    result = definition.execute_in_process(instance=dagster, raise_on_error=False, run_config=QUIET, **arguments)
     seconds = time.monotonic() - started
     console.print(f"{title}: {'done' if result.success else '[red]failed[/]'} in {seconds:.1f} s")
     for reason in _reasons(result):
@@ -94,4 +86,3 @@ def _date(text: str) -> date:
             got=f"{len(text)} characters that are no such day",
             remedy="Write for instance 2026-01-31.",
         ) from None
-

@@ -60,12 +60,13 @@ class Tale:
         """Print the table, write the report and say where to look next."""
         from kedge.testing.bank import STORY
 
+        nights = [self._measured(bank, scene.night) for scene in STORY]
         told = {
             "seconds": round(seconds, 1),
-            "nights": [self._measured(bank, scene.night) for scene in STORY],
+            "nights": nights,
             "retrains": [_retraining(past) for past in self._registry.history()],
         }
-        self.console.print(_table(told["nights"]))
+        self.console.print(_table(nights))
         self.console.print(f"{seconds:.0f} s. Look around: kedge up --demo", highlight=False)
         if report is not None:
             report.write_text(json.dumps(told, indent=2) + "\n")
@@ -94,8 +95,9 @@ class Tale:
         return told | {"champion": champion, "auc_champion": aucs[champion], "auc_first_champion": aucs[first]}
 
     def _auc(self, model: str, date: str, truth: Any) -> float:
-        from kedge.evaluation.metrics import auc
         from kedge.scoring.night import score_night
+
+        from kedge.evaluation.metrics import auc
 
         scored = score_night(self._workspace, self._declaration, date, model)
         return round(float(auc(truth[scored["_row"].to_numpy()], scored["score"].to_numpy())), 4)

@@ -30,7 +30,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_
 START_TIMEOUT_SECONDS = 120
 
 
-class WarmRunLauncher(RunLauncher, ConfigurableClass):  # type: ignore[misc, type-arg]
+class WarmRunLauncher(RunLauncher, ConfigurableClass):
     """Hands runs to the run host of this Dagster instance, starting it when it is not there.
 
     Args:
@@ -40,7 +40,7 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):  # type: ignore[misc, typ
     def __init__(self, max_concurrent_runs: int = 2, inst_data: ConfigurableClassData | None = None) -> None:
         self._max_concurrent_runs = max_concurrent_runs
         self._inst_data = inst_data
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:

@@ -15,14 +15,31 @@ import struct
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kedge.offline import silence
 
-HEAVY = ("dagster", "dagster._cli.api", "polars", "pyarrow.parquet", "torch", "sklearn.linear_model", "scipy.stats", "pandas",
-         "great_expectations", "evidently", "evidently.presets", "evidently.metrics", "mlflow", "mlflow.pyfunc",
-         "cryptography.hazmat.primitives.ciphers.aead", "rtdl_num_embeddings", "safetensors.torch")  # fmt: skip
+HEAVY = (
+    "dagster",
+    "dagster._cli.api",
+    "polars",
+    "pyarrow.parquet",
+    "torch",
+    "sklearn.linear_model",
+    "scipy.stats",
+    "pandas",
+    "great_expectations",
+    "evidently",
+    "evidently.presets",
+    "evidently.metrics",
+    "mlflow",
+    "mlflow.pyfunc",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "rtdl_num_embeddings",
+    "safetensors.torch",
+)
 POLL_SECONDS = 0.05
 REMEMBERED_RUNS = 1_000
 IDLE_SECONDS = 1_800
@@ -99,7 +116,11 @@ class RunHost:
         return {"pid": os.getpid()}
 
     def _state(self, run_id: str) -> str:
-        places = {"waiting": self.waiting, "running": self.running, "ended": self.ended}
+        places: dict[str, Mapping[str, object]] = {
+            "waiting": self.waiting,
+            "running": self.running,
+            "ended": self.ended,
+        }
         return next((state for state, place in places.items() if run_id in place), "unknown")
 
     def _terminate(self, run_id: str) -> bool:
@@ -147,7 +168,7 @@ def execute(args: str) -> None:
         sys.argv = ["dagster", "api", "execute_run", args]
         from dagster._cli import main
 
-        main()
+        main()  # type: ignore[no-untyped-call]
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1

@@ -35,7 +35,7 @@ def _since(instance: dg.DagsterInstance, pipeline: str, cursor: dict[str, int]) 
     """Alert lines of the runs that ended after `cursor`, and the cursor after them."""
     lines, after = [], dict(cursor)
     for ending in (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS):
-        ended = RunStatusChangeRecordsFilter(ending, after_storage_id=cursor.get(ending.value))  # type: ignore[arg-type]
+        ended = RunStatusChangeRecordsFilter(ending, after_storage_id=cursor.get(ending.value))
         for record in instance.fetch_run_status_changes(ended, limit=BATCH, ascending=True).records:
             after[ending.value] = record.storage_id
             entry = record.event_log_entry

@@ -1,7 +1,6 @@
 """What all tests share: places of their own, and the rule that a selected test is never skipped."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,10 +60,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the developer's own `.kedge` or key ring."""
     for name in [name for name in os.environ if name.startswith(("KEDGE_", "DAGSTER_HOME"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KEDGE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KEDGE_KEYS", str(tmp_path / "keys"))
-    yield

@@ -1,8 +1,8 @@
 """What people may see of a column: every value, on either side, stands for nobody or for at least 11 people.
 
-Numbers become bins, each represented by the mean of its rows of both sides; categories with too few people are merged
-into `(other)`. Rows are shuffled column by column, so that no row can be put together again from a picture that plots
-several columns in row order.
+Numbers become bins, each represented by the clipped mean of its rows of both sides; categories with too few people are
+merged into `(other)`. Rows are shuffled column by column, so that no row can be put together again from a picture that
+plots several columns in row order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -74,10 +74,25 @@ def _bins(column: Column) -> Column:
     for number, cell in enumerate(groups):
         renumbered[list(cell.codes)] = number
     bins = [renumbered[code] for code in codes]
-    everywhere, values = np.concatenate(bins), np.concatenate([side.values for side in column.sides])
-    means = np.bincount(everywhere, values) / np.bincount(everywhere)
+    values = np.concatenate([side.values for side in column.sides]).astype(np.float64)
+    means = _rounded(_means(np.concatenate(bins), values))
     reference, current = (Side(means[b], side.people) for b, side in zip(bins, column.sides, strict=True))
     return Column(column.name, "numeric", reference, current)
+
+
+def _means(bins: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of each bin, its values clipped at its quartiles: the mean of twenty people of whom one is a billionaire
+    would tell what the billionaire has."""
+    order = np.lexsort((values, bins))
+    starts = np.searchsorted(bins[order], np.arange(1, bins.max() + 1))
+    groups = np.split(values[order], starts)
+    return np.array([group.clip(group[group.size // 4], group[3 * group.size // 4]).mean() for group in groups])
+
+
+def _rounded(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To a hundred-thousandth of their spread: digits that no picture shows tell nothing but single values."""
+    spread = float(np.ptp(means)) or float(np.abs(means).max()) or 1.0
+    return np.round(means, 5 - int(np.floor(np.log10(spread))))
 
 
 def _edges(column: Column) -> NDArray[np.float64]:

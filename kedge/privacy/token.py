@@ -6,6 +6,7 @@ from hashlib import blake2b
 import polars as pl
 
 TOKEN_BYTES = 16
+_BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f"  # what `str.strip` takes of ASCII, for polars
 
 
 def normalize(value: str) -> str:
@@ -14,7 +15,7 @@ def normalize(value: str) -> str:
     Compatibility caseless matching of Unicode (core specification, D146), then without surrounding blanks.
     """
     if value.isascii():
-        return value.strip().lower()
+        return value.strip(_BLANKS).lower()
     folded = unicodedata.normalize("NFD", value).casefold()
     folded = unicodedata.normalize("NFKD", folded).casefold()
     return unicodedata.normalize("NFKD", folded).strip()
@@ -31,15 +32,29 @@ def tokens(values: pl.Series, key: bytes) -> pl.Series:
     """
     texts = values.cast(pl.String)
     distinct = texts.drop_nulls().unique()
-    made = pl.Series([_token(value, key) for value in distinct.to_list()], dtype=pl.String)
-    return texts.replace_strict(distinct, made, default=None, return_dtype=pl.String).alias(values.name)
+    made = pl.DataFrame({"text": distinct, "token": _hashed(_normalized(distinct), key)})
+    return texts.to_frame("text").join(made, on="text", how="left", maintain_order="left")["token"].alias(values.name)
 
 
-def _token(value: str, key: bytes) -> str | None:
-    normalized = normalize(value)
-    if not normalized:
-        return None
-    return blake2b(normalized.encode(), digest_size=TOKEN_BYTES, key=key, person=b"kedge.token").hexdigest()
+def _normalized(distinct: pl.Series) -> pl.Series:
+    """`normalize`, by polars for what is ASCII."""
+    plain = distinct.str.strip_chars(_BLANKS).str.to_lowercase()
+    other = (distinct.str.len_bytes() != distinct.str.len_chars()).arg_true()
+    return (
+        plain.scatter(other, [normalize(value) for value in distinct.gather(other).to_list()]) if len(other) else plain
+    )
+
+
+def _hashed(normalized: pl.Series, key: bytes) -> pl.Series:
+    keyed = blake2b(digest_size=TOKEN_BYTES, key=key, person=b"kedge.token").copy  # copied, not keyed, per value
+
+    def token(value: str) -> str:
+        state = keyed()
+        state.update(value.encode())
+        return state.hexdigest()
+
+    made = [token(value) if value else None for value in normalized.to_list()]
+    return pl.Series(made, dtype=pl.String)
 
 
 def token(column: str, key: bytes) -> pl.Expr:

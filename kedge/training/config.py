@@ -22,6 +22,7 @@ class Config:
         clip: largest norm of a step's gradient.
         batch: rows per step, at most; small tables take smaller batches (`batch_of`).
         epochs: length of the schedule in passes over the training rows.
+        warmup: share of the schedule in which the learning rate rises.
         patience: passes without a better validation loss before the search stops.
         seed: of initial weights, order of rows and dropout.
         threads: of torch on CPU. Fixed, since another number adds up in another order and gives other bits; one,
@@ -33,13 +34,13 @@ class Config:
     embedding: int = 8
     bins: int = 32
     dropout: float = 0.1
-    rate: float = 4e-3
+    rate: float = 5e-3
     decay: float = 1e-2
     clip: float = 1.0
     batch: int = 1024
     epochs: int = 8
-    patience: int = 3
     warmup: float = 0.1
+    patience: int = 3
     seed: int = 0
     threads: int = 1
 
@@ -49,6 +50,7 @@ class Config:
         for name in ("rate", "clip"):
             self._need(name, "a number above 0", getattr(self, name) > 0)
         self._need("decay", "a number of at least 0", self.decay >= 0)
+        self._need("warmup", "a share above 0 and below 1", 0 < self.warmup < 1)
         self._need("dropout", "a share of at least 0 and below 1", 0 <= self.dropout < 1)
 
     def _need(self, name: str, need: str, holds: bool) -> None:
@@ -57,8 +59,8 @@ class Config:
             raise Terminal(f"training config {name}", need=need, got=got, remedy="Correct the caller.")
 
     def batch_of(self, num_rows: int) -> int:
-        """Rows per step for a table of `num_rows`: at least 32 steps a pass, at least 32 rows a step."""
-        return max(32, min(self.batch, num_rows // 32))
+        """Rows per step for a table of `num_rows`: at least 64 steps a pass, or 32 rows a step."""
+        return max(32, min(self.batch, num_rows // 64))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

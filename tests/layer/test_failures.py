@@ -12,10 +12,7 @@ ERROR = {"need": "a", "got": "b", "remedy": "Do c."}
 
 def test_a_message_of_another_library_is_withheld_with_everything_chained_to_it() -> None:
     with pytest.raises(dg.Failure) as failure, shielded("raw"):
-        try:
-            raise ValueError("jane.doe@example.com")
-        except ValueError as first:
-            raise RuntimeError("could not parse jane.doe@example.com") from first
+        _fail_with_a_chain()
     error = failure.value
     assert "RuntimeError" in str(error.description)
     assert "test_failures.py" in str(error.description)
@@ -34,3 +31,10 @@ def test_a_transient_error_is_tried_again() -> None:
     with pytest.raises(dg.RetryRequested) as retry, shielded("raw"):
         raise Transient("inbox", **ERROR)
     assert retry.value.max_retries == 2
+
+
+def _fail_with_a_chain() -> None:
+    try:
+        raise ValueError("jane.doe@example.com")
+    except ValueError as first:
+        raise RuntimeError("could not parse jane.doe@example.com") from first

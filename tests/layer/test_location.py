@@ -88,7 +88,10 @@ def test_a_mistake_names_file_line_and_remedy(tmp_path: Path) -> None:
 def test_deleting_a_rule_deletes_its_check(tmp_path: Path) -> None:
     declared = (ROOT / "pipelines/bank/defs.yaml").read_text()
     checks = []
-    for name, text in (("bank", declared), ("less", declared.replace("{type: integer, min: 0, max: 720}", "{type: integer, min: 0}"))):
+    for name, text in (
+        ("bank", declared),
+        ("less", declared.replace("{type: integer, min: 0, max: 720}", "{type: integer, min: 0}")),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "defs.yaml").write_text(text)
     graph = build(Settings.from_environment({"KEDGE_PIPELINES": str(tmp_path)})).resolve_asset_graph()

@@ -67,7 +67,11 @@ def test_drift_that_lasts_asks_for_one_retraining_with_its_cause(
     places: Settings, declaration: Declaration, dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decision = Decision(
-        action="retrain", reason="drift", cause="v1:2026-02-05:1", episode=("2026-02-05", "2026-02-06"), until="2026-02-06"
+        action="retrain",
+        reason="drift",
+        cause="v1:2026-02-05:1",
+        episode=("2026-02-05", "2026-02-06"),
+        until="2026-02-06",
     )
     monkeypatch.setattr(drift, "decide", lambda facts, policy: decision)
     with dg.build_sensor_context(instance=dagster) as context:

@@ -24,9 +24,22 @@ def test_numbers_keep_their_shape(column: Callable[..., Column], random: np.rand
     shown = evidence(made, seed=1)
     assert shown is not None
     assert_shown_for_many(shown)
-    assert evidently.distance(shown) == pytest.approx(evidently.distance(made), rel=0.1)
+    assert evidently.distance(shown) == pytest.approx(evidently.distance(made), rel=0.15)
     assert shown.reference.values.size == 10_000
     assert shown.current.values.mean() == pytest.approx(made.current.values.mean(), rel=0.05)
+
+
+def test_an_extreme_does_not_show_through_the_mean_of_its_bin(column: Callable[..., Column]) -> None:
+    values = np.arange(500.0)
+    shown = evidence(column([*values, 1e9], [*values, 7e8]), seed=1)
+    assert shown is not None
+    assert max(side.values.max() for side in shown.sides) < 500
+
+
+def test_close_large_numbers_stay_apart(column: Callable[..., Column], random: np.random.Generator) -> None:
+    shown = evidence(column(1e9 + random.normal(size=900), 1e9 + random.normal(size=500)), seed=1)
+    assert shown is not None
+    assert len(np.unique(shown.current.values)) > 20
 
 
 def test_few_distinct_values_are_shown_as_they_are(column: Callable[..., Column]) -> None:

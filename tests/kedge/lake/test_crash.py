@@ -95,16 +95,6 @@ def test_kill_while_the_lake_is_made_then_rerun(tmp_path: Path) -> None:
         assert list(leftovers(folder / "lake")) == []
 
 
-def test_a_writer_that_lives_is_not_swept(tmp_path: Path) -> None:
-    alive = durable.Scratch(tmp_path)
-    (tmp_path / f"{durable.TEMPORARY}1-dead").mkdir()
-    (tmp_path / f"{durable.TEMPORARY}file").touch()
-    assert durable.sweep(tmp_path) == 2
-    assert list(tmp_path.iterdir()) == [alive.path]
-    alive.close()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_two_processes_one_partition(prepared: Path, tmp_path: Path) -> None:
     """Both hold the same predecessor when they commit; one wins and the other says who."""
     folder = copied(prepared, tmp_path)

@@ -60,3 +60,10 @@ def test_the_expression_streams_and_keeps_rows():
     frame = pl.LazyFrame({"n": range(1000), "id": [f"C{number % 7}" for number in range(1000)]})
     made = frame.with_columns(token("id", KEY)).collect(engine="streaming").sort("n")
     assert made["id"].to_list() == [one(f"C{number % 7}") for number in range(1000)]
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=8)), max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_a_column_gives_what_its_values_give(values: list[str | None]):
+    made = tokens(pl.Series("id", values, dtype=pl.String), KEY)
+    assert made.to_list() == [None if value is None else one(normalize(value)) for value in values]

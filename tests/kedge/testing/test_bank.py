@@ -2,6 +2,7 @@ import hashlib
 import json
 import re
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -133,13 +134,13 @@ def test_notes_hold_personal_details_now_and_then(bank: Bank) -> None:
 
 def test_broken_rows_break_one_cell_each(bank: Bank) -> None:
     night = bank.night(3)
-    places = [night.frame[column] == value for column, value in BREAKAGES]
+    places = [night.frame[column].eq_missing(value) for column, value in BREAKAGES]
     counts = [int(place.sum()) for place in places]
     assert sum(counts) == 200
     assert max(counts) - min(counts) <= 1
-    assert pl.DataFrame(places).sum_horizontal().max() == 1
+    assert np.sum([place.to_numpy() for place in places], axis=0).max() == 1
     quiet = bank.night(2).frame
-    assert not any((quiet[column] == value).any() for column, value in BREAKAGES)
+    assert not any(quiet[column].eq_missing(value).any() for column, value in BREAKAGES)
 
 
 def test_the_unknown_column_comes_last(bank: Bank) -> None:
@@ -199,7 +200,7 @@ def test_no_class_of_age_and_area_is_small(bank: Bank) -> None:
         assert classes.height == 35
 
 
-def test_a_file_is_dropped_whole_with_its_manifest(bank: Bank, tmp_path) -> None:
+def test_a_file_is_dropped_whole_with_its_manifest(bank: Bank, tmp_path: Path) -> None:
     night = bank.night(3)
     path = bank.write(night, tmp_path / "inbox")
     assert path.name == "2026-02-02.csv"

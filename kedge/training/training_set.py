@@ -1,0 +1,148 @@
+"""The asset `training_set`: which versions of which nights train, who is held out, and why. No copy of rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+
+from kedge.errors import Terminal
+from kedge.lake import ALL, Draft, Outcome, Version, produce
+from kedge.outcome import Findings
+from kedge.people import HELDOUT, PART, TRAIN, VALIDATION, Commitment, commit, load_rows, rule_id
+from kedge.spec import Declaration
+from kedge.spec.canonical import canonical
+from kedge.workspace import Workspace
+
+# Raised by hand whenever the same inputs would give another set; a golden digest in the tests guards it.
+CODE_VERSION = 1
+
+NIGHTS_FILE = "nights.json"
+
+
+def assemble(
+    ws: Workspace,
+    declaration: Declaration,
+    *,
+    cause: str,
+    trigger: str,
+    until: str | None = None,
+    episode: Sequence[str] = (),
+) -> Outcome:
+    """Name the nights and people of a training.
+
+    Args:
+        cause: why there is a training, see `kedge.retrain`; another cause is another training set.
+        trigger: who asked, e.g. `sensor` or `person`; of equal causes the first one's is kept.
+        until: last night of the window; by default the latest anonymized one.
+        episode: the drifted nights behind the training; those without rows are left out.
+
+    Returns:
+        the outcome for dataset `training_set`, partition `all`; notes: `nights` {night: anonymized version},
+        `skipped` {night: reason}, `first`, `last`, `episode`, `cause`, `trigger`, `plan_id`, `plan`,
+        `holdout` {share, by, rule}, `subjects` {count, salt, root}.
+
+    Raises:
+        Terminal: no night of the window is anonymized.
+    """
+    window = _Window.of(ws, declaration, until)
+    chosen = [night for night in sorted(set(episode)) if night in window.nights]
+    return produce(
+        ws.dataset(declaration.name, "training_set"),
+        ALL,
+        inputs={night: version.id for night, version in window.nights.items()},
+        declared=declaration.part("training_set") | {"cause": cause, "episode": chosen},
+        code=CODE_VERSION,
+        write=lambda draft: _write(ws, declaration, window, draft, {"cause": cause, "episode": chosen}, trigger),
+    )
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Nights that train, oldest first, and why others of the same days do not."""
+
+    nights: Mapping[str, Version]
+    skipped: Mapping[str, str]
+
+    @classmethod
+    def of(cls, ws: Workspace, declaration: Declaration, until: str | None) -> "_Window":
+        dataset = ws.dataset(declaration.name, "anonymized")
+        stored = [night for night in dataset.partitions() if until is None or night <= until]
+        if not stored:
+            raise _no_night(declaration, until)
+        last = date.fromisoformat(stored[-1])
+        days = [last - timedelta(days=back) for back in range(declaration.training.window)]
+        wanted = sorted(str(day) for day in days if day >= declaration.partitions.start)
+        found = {night: dataset.current(night) for night in wanted if night in stored}
+        nights = {night: version for night, version in found.items() if version is not None}
+        plan_id = nights[stored[-1]].manifest.notes["plan_id"]
+        other = {night for night, version in nights.items() if version.manifest.notes["plan_id"] != plan_id}
+        skipped = {night: "no anonymized version" for night in wanted if night not in nights}
+        skipped |= dict.fromkeys(sorted(other), "anonymized under another plan than the last night")
+        return cls({night: version for night, version in nights.items() if night not in other}, skipped)
+
+    @property
+    def last(self) -> Version:
+        return next(reversed(self.nights.values()))
+
+
+def _no_night(declaration: Declaration, until: str | None) -> Terminal:
+    upto = f" up to {until}" if until else ""
+    return Terminal(
+        f"{declaration.name}/training_set",
+        need=f"at least one anonymized night{upto}",
+        got="none",
+        remedy="Run the nights first; if they were blocked, their checks say why.",
+    )
+
+
+def _write(
+    ws: Workspace,
+    declaration: Declaration,
+    window: _Window,
+    draft: Draft,
+    why: Mapping[str, Any],
+    trigger: str,
+) -> Findings:
+    nights = {night: version.id for night, version in window.nights.items()}
+    draft.write_bytes(canonical({"nights": nights, **why}), NIGHTS_FILE)
+    subject = declaration.subject
+    rows = load_rows(ws, declaration, nights, columns=[subject] if subject else [])
+    people = _people(rows, subject, ws.secrets(declaration.name).index, draft.version)
+    counts = dict(rows.group_by(PART).len().iter_rows())
+    notes = {
+        "nights": nights,
+        "skipped": dict(window.skipped),
+        "first": min(nights),
+        "last": max(nights),
+        **why,
+        "trigger": trigger,
+        "plan_id": window.last.manifest.notes["plan_id"],
+        "plan": window.last.manifest.notes["plan"],
+        "holdout": {
+            "share": declaration.evaluation.holdout,
+            "by": declaration.evaluation.by,
+            "rule": rule_id(declaration),
+        },
+        "subjects": people.to_json(),
+    }
+    facts = {
+        "nights": len(nights),
+        "nights_skipped": len(window.skipped),
+        "first": min(nights),
+        "last": max(nights),
+        "people": people.count,
+        "rows": len(rows),
+        "rows_train": counts.get(TRAIN, 0) + counts.get(VALIDATION, 0),
+        "rows_heldout": counts.get(HELDOUT, 0),
+        "cause": why["cause"],
+        "trigger": trigger,
+    }
+    return Findings(facts=facts, notes=notes)
+
+
+def _people(rows: pl.DataFrame, subject: str | None, secret: bytes, version: str) -> Commitment:
+    """Everybody in the set, held out or not; without a subject nobody can be told apart."""
+    tokens = rows[subject].drop_nulls().unique().to_list() if subject else []
+    return commit(tokens, secret, version)

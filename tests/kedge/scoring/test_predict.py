@@ -1,0 +1,117 @@
+"""Everybody is scored, through the champion's own plan, and each zone gets its own."""
+
+import shutil
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kedge.errors import Terminal
+from kedge.lake import ALL, Version
+from kedge.registry.store import Registry
+from kedge.scoring import everybody, load_model, predict, scorer
+
+
+def champion(bank: Any) -> Version:
+    found = Registry.open(bank.ws.registry_path("bank")).champion()
+    assert found is not None
+    return bank.ws.dataset("bank", "model").version(ALL, found.model)
+
+
+def read(bank: Any, name: str, partition: str) -> pl.DataFrame:
+    version = bank.ws.dataset("bank", name).current(partition)
+    assert version is not None
+    return version.scan().collect()
+
+
+def test_before_the_first_champion_nobody_is_scored(small_bank: Any) -> None:
+    assert predict(small_bank.ws, small_bank.declaration, small_bank.night(0)) is None
+
+
+def test_everybody_validated_is_scored_and_each_zone_gets_its_own(bank: Any) -> None:
+    night = bank.night(2)
+    outcome = predict(bank.ws, bank.declaration, night)
+    assert outcome is not None
+    released, restricted = read(bank, "predictions", night), read(bank, "predictions_restricted", night)
+    validated, anonymized = read(bank, "validated", night), read(bank, "anonymized", night)
+    assert released.columns == ["_row", "score"]
+    assert restricted.columns == ["customer", "_row", "score", "released"]
+    assert released["_row"].to_list() == anonymized["_row"].to_list()
+    assert restricted.select("customer", "_row").equals(validated.select("customer", "_row"))
+    assert restricted.filter("released").select("_row", "score").equals(released)
+    assert 0 < (~restricted["released"]).sum() <= 3
+    assert restricted["score"].is_between(0, 1).all()
+    assert [o.notes["model"] for o in outcome] == [champion(bank).id] * 2
+    assert [o.rows for o in outcome] == [len(anonymized), len(validated)]
+
+
+def test_released_rows_are_scored_as_released_and_dropped_ones_without_quasi_identifiers(bank: Any) -> None:
+    night = bank.night(2)
+    predict(bank.ws, bank.declaration, night)
+    model = load_model(bank.ws, bank.declaration, champion(bank))
+    anonymized = read(bank, "anonymized", night)
+    assert np.array_equal(read(bank, "predictions", night)["score"].to_numpy(), model.score(anonymized))
+    dropped = read(bank, "predictions_restricted", night).filter(~pl.col("released"))
+    rows = read(bank, "validated", night).join(dropped, on="_row", how="semi", maintain_order="left")
+    blind = rows.with_columns(pl.lit(None, dtype=pl.Date).alias("born"))
+    assert np.array_equal(dropped["score"].to_numpy(), model.score(blind))
+
+
+def test_small_batches_give_the_same_scores(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    night = bank.night(2)
+    outcome = predict(bank.ws, bank.declaration, night)
+    assert outcome is not None
+    digests = [o.version.manifest.content_digest for o in outcome]
+    monkeypatch.setattr(everybody, "BATCH_ROWS", 7)
+    again = _forgotten(bank, night)
+    assert [o.version.manifest.content_digest for o in again] == digests
+
+
+def _forgotten(bank: Any, night: str) -> Any:
+    """Score again as if it had never been done."""
+    for name in ("predictions", "predictions_restricted"):
+        shutil.rmtree(bank.ws.dataset("bank", name).path / night)
+    found = predict(bank.ws, bank.declaration, night)
+    assert found is not None
+    assert all(o.written for o in found)
+    return found
+
+
+def test_a_rerun_writes_nothing(bank: Any) -> None:
+    night = bank.night(2)
+    first, second = predict(bank.ws, bank.declaration, night), predict(bank.ws, bank.declaration, night)
+    assert first is not None
+    assert second is not None
+    assert [o.written for o in (*first, *second)] == [True, True, False, False]
+    assert [o.version.id for o in first] == [o.version.id for o in second]
+
+
+def test_a_model_is_scored_through_its_own_plan_whatever_the_declaration_says_now(bank: Any) -> None:
+    night = bank.night(2)
+    predict(bank.ws, bank.declaration, night)
+    before = read(bank, "predictions_restricted", night)
+    bank.declare({"born": {"type": "date", "privacy": {"bins": "20y"}, "quasi": True}})
+    assert bank.night(2) == night
+    found = predict(bank.ws, bank.declaration, night)
+    assert found is not None
+    assert all(o.written for o in found)
+    after = read(bank, "predictions_restricted", night)
+    assert after.equals(before)
+    rows = read(bank, "anonymized", night).with_columns(pl.lit(night).alias("_partition"))
+    score = scorer(bank.ws, bank.declaration)(champion(bank), rows)
+    expected = rows.select("_row").join(before, on="_row", how="left", maintain_order="left")
+    both = expected["released"].to_numpy()
+    assert np.array_equal(score[both], expected["score"].to_numpy()[both])
+
+
+def test_rows_without_their_place_cannot_be_looked_up_for_another_plan(bank: Any) -> None:
+    rows = read(bank, "anonymized", bank.night(2))
+    bank.declare({"born": {"type": "date", "privacy": {"bins": "20y"}, "quasi": True}})
+    with pytest.raises(Terminal, match="another anonymization plan"):
+        scorer(bank.ws, bank.declaration)(champion(bank), rows)
+
+
+def test_a_night_that_was_not_released_is_an_error_that_says_what_to_run(bank: Any) -> None:
+    with pytest.raises(Terminal, match="validated and anonymized first"):
+        predict(bank.ws, bank.declaration, "2026-01-09")
