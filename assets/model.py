@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.attributes import attributes, key, op_tags
+from assets.attributes import attributes, check_specs, key, op_tags
 from kedge.spec import Declaration
 from resources.events import release
 from resources.store import Store
@@ -20,13 +20,19 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
     )
     common = attributes(declaration, "model", description=description, kinds={"pytorch", "mlflow"})
 
-    @dg.asset(**common, deps=[key(declaration, "training_set")], op_tags=op_tags(declaration, "model"))
+    @dg.asset(
+        **common,
+        deps=[key(declaration, "training_set")],
+        check_specs=check_specs(declaration, "model", {"finite_loss": False}),
+        op_tags=op_tags(declaration, "model"),
+    )
     def _model(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
         with store.stage("model", context) as workspace:
             from kedge.training.train import train
 
             launch = launch_through_pipes(context)
             outcome = train(workspace, declaration, launch=launch, tracking=store.tracking())
-        yield from release(context.asset_key, outcome)
+            page = f"{workspace.settings.mlflow_page}/{outcome.notes['mlflow']['page']}"
+        yield from release(context.asset_key, outcome, {"mlflow": dg.MetadataValue.url(page)})
 
     return _model

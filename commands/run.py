@@ -2,6 +2,7 @@
 
 import time
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -51,8 +52,7 @@ def retrain(dagster: dg.DagsterInstance, settings: Settings, pipeline: str, unti
 
 def _execute(dagster: dg.DagsterInstance, job: str, console: Console, title: str, **arguments: Any) -> bool:
     started = time.monotonic()
-    definition = _definitions().resolve_job_def(job)
-    result = definition.execute_in_process(instance=dagster, raise_on_error=False, run_config=QUIET, **arguments)
+    result = _job(job).execute_in_process(instance=dagster, raise_on_error=False, run_config=QUIET, **arguments)
     seconds = time.monotonic() - started
     console.print(f"{title}: {'done' if result.success else '[red]failed[/]'} in {seconds:.1f} s")
     for reason in _reasons(result):
@@ -70,10 +70,11 @@ def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
     return found
 
 
-def _definitions() -> dg.Definitions:
+@cache
+def _job(name: str) -> dg.JobDefinition:
     from pipelines.definitions import defs
 
-    return defs
+    return defs.resolve_job_def(name)
 
 
 def _date(text: str) -> date:

@@ -18,6 +18,7 @@ class Settings:
         data: relative paths of a declaration's source start here (`KEDGE_DATA`, default the current folder).
         pipelines: folder of declarations (`KEDGE_PIPELINES`, default `pipelines`).
         mlflow_uri: MLflow's tracking store (`KEDGE_MLFLOW_URI`, default SQLite under `home`).
+        mlflow_page: where people reach MLflow's web page; links lead there (`KEDGE_MLFLOW_PAGE`).
     """
 
     home: Path
@@ -25,6 +26,7 @@ class Settings:
     data: Path
     pipelines: Path
     mlflow_uri: str
+    mlflow_page: str
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -49,6 +51,7 @@ class Settings:
             data=Path(env.get("KEDGE_DATA") or ".").absolute(),
             pipelines=Path(env.get("KEDGE_PIPELINES") or "pipelines").absolute(),
             mlflow_uri=env.get("KEDGE_MLFLOW_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
+            mlflow_page=(env.get("KEDGE_MLFLOW_PAGE") or "http://127.0.0.1:5000").rstrip("/"),
         )
 
     @property

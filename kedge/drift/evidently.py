@@ -35,7 +35,10 @@ def distance(column: Column) -> float:
     reference, current = (pd.Series(side.values) for side in column.sides)
     evidently_kind = "num" if column.kind == "numeric" else "cat"
     test = get_stattest(reference, current, evidently_kind, _NAMES[column.kind])
-    return float(test(reference, current, evidently_kind, None).drift_score)
+    # Of equal distributions scipy may take the root of a rounding error just below 0.
+    with np.errstate(invalid="ignore"):
+        found = float(test(reference, current, evidently_kind, None).drift_score)
+    return 0.0 if np.isnan(found) else found
 
 
 def html(columns: Sequence[Column], measured: Mapping[str, Measured]) -> bytes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kedge.drift import column as columns
 from kedge.lake import PARTITION, ROW, Version
-from kedge.people import split
+from kedge.people import HELDOUT, split
 
 if TYPE_CHECKING:
     from kedge.spec import Declaration
@@ -23,7 +23,7 @@ _DRAWN_ROWS = 4 * MOST_ROWS
 """Rows that are read: enough for the held-out fifth among them to be a sample of its own."""
 
 
-HELDOUT = "_heldout"
+UNSEEN = "_heldout"
 """Whether a row belongs to people (or blocks) that no model has trained on."""
 
 
@@ -46,7 +46,7 @@ class Sample:
     @cached_property
     def heldout(self) -> pl.DataFrame:
         """Rows that no model has trained on."""
-        return self.frame.filter(HELDOUT).head(MOST_ROWS)
+        return self.frame.filter(UNSEEN).head(MOST_ROWS)
 
 
 def draw(versions: Sequence[Version], declaration: "Declaration", *, seed: int) -> Sample:
@@ -55,15 +55,13 @@ def draw(versions: Sequence[Version], declaration: "Declaration", *, seed: int) 
     random = np.random.default_rng(seed)
     chosen = np.sort(random.permutation(sum(counts))[:_DRAWN_ROWS])
     starts = np.cumsum([0, *counts])
+    by_night = np.split(chosen, np.searchsorted(chosen, starts[1:-1]))
     names = _columns(declaration)
-    frames = [
-        _pick(version, chosen[(chosen >= start) & (chosen < start + count)] - start, names)
-        for version, start, count in zip(versions, starts.tolist(), counts, strict=True)
-    ]
+    frames = [_pick(v, at - start, names) for v, at, start in zip(versions, by_night, starts[:-1], strict=True)]
     frame = pl.concat(frames)
     frame = frame[random.permutation(frame.height)]
     part = split(frame, declaration, versions[0].dataset.secrets.holdout)
-    return Sample(frame.with_columns(columns.people(frame, declaration.subject), (part == "heldout").alias(HELDOUT)))
+    return Sample(frame.with_columns(columns.people(frame, declaration.subject), (part == HELDOUT).alias(UNSEEN)))
 
 
 def _columns(declaration: "Declaration") -> list[str]:

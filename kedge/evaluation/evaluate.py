@@ -14,9 +14,10 @@ from kedge.evaluation.metrics import Floats
 from kedge.evaluation.report import checks, shown
 from kedge.evaluation.sets import Recent, recent
 from kedge.evaluation.verdict import Facts, Judged, Verdict, judge
+from kedge.evaluation.window import training_set, trusted_nights
 from kedge.lake import ALL, PARTITION, Draft, Outcome, Version, produce
 from kedge.outcome import Findings
-from kedge.people import load_rows
+from kedge.people import HELDOUT, PART, load_rows
 from kedge.spec import Declaration
 from kedge.workspace import Workspace
 
@@ -76,7 +77,7 @@ class _Trial:
         facts = self._facts(figures)
         verdict = judge(facts)
         return Findings(
-            checks=checks(figures, facts, verdict),
+            checks=checks(figures, facts),
             facts=shown(figures, verdict),
             notes=self._notes(figures, verdict),
         )
@@ -87,19 +88,33 @@ class _Trial:
         return training_set(self.ws, self.challenger).manifest.notes
 
     @cached_property
-    def _nights(self) -> dict[str, str]:
-        """Night -> anonymized version, of the challenger's window; before it, of the champion's."""
-        older = training_set(self.ws, self.champion).manifest.notes["nights"] if self.champion else {}
-        return {**older, **self._set["nights"]}
+    def _trusted_nights(self) -> dict[str, str]:
+        return trusted_nights(self.ws, self.challenger, self.champion)
+
+    @cached_property
+    def _rows(self) -> pl.DataFrame:
+        """All rows of both windows with a known outcome, without the columns that nobody looks at."""
+        nights = {**self._trusted_nights, **self._set["nights"]}
+        rows = load_rows(self.ws, self.declaration, nights, columns=self._columns)
+        return rows.filter(pl.col(self.declaration.target).is_not_null())
+
+    @property
+    def _columns(self) -> list[str]:
+        declaration = self.declaration
+        models = [model for model in (self.challenger, self.champion) if model is not None]
+        seen = {name for model in models for name in model.manifest.notes["features"]}
+        wanted = {*declaration.features, *declaration.evaluation.slices, declaration.target, declaration.subject, *seen}
+        return [name for name in declaration.released if name in wanted]
 
     @cached_property
     def _held(self) -> HeldOut:
-        return HeldOut.of(load_rows(self.ws, self.declaration, self._nights, {"heldout"}), self.declaration)
+        return HeldOut(self._rows.filter(pl.col(PART) == HELDOUT), self.declaration)
 
     @cached_property
     def _training(self) -> pl.DataFrame:
-        rows = load_rows(self.ws, self.declaration, self._set["nights"], {"train", "validation"})
-        return rows.filter(pl.col(self.declaration.target).is_not_null())
+        """Rows that trained the challenger."""
+        own = pl.col(PARTITION).is_in(list(self._set["nights"]))
+        return self._rows.filter(own & (pl.col(PART) != HELDOUT))
 
     @cached_property
     def _recent(self) -> Recent:
@@ -126,9 +141,8 @@ class _Trial:
         return Figures.measure(self._held.on(nights), scores, enough=enough, seed=self.declaration.training.seed)
 
     def _trusted(self) -> Figures:
-        nights = training_set(self.ws, self.champion or self.challenger).manifest.notes["nights"]
-        counts = self._held.on(list(nights)).counts()
-        return self._figures(list(nights), recent(counts, ()).enough)
+        nights = list(self._trusted_nights)
+        return self._figures(nights, recent(self._held.on(nights).counts(), ()).enough)
 
     def _facts(self, figures: Mapping[str, Figures]) -> Facts:
         gates = tuple(
@@ -173,9 +187,3 @@ class _Trial:
             "nights": sorted(self._set["nights"]),
             "last": self._set["last"],
         }
-
-
-def training_set(ws: Workspace, model: Version) -> Version:
-    """The training set that a model was trained on."""
-    dataset = ws.dataset(model.dataset.pipeline, "training_set")
-    return dataset.version(ALL, model.manifest.notes["training_set"])

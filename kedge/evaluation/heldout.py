@@ -29,11 +29,6 @@ class HeldOut:
     frame: pl.DataFrame
     declaration: Declaration
 
-    @classmethod
-    def of(cls, frame: pl.DataFrame, declaration: Declaration) -> "HeldOut":
-        """Keep the rows whose outcome is known."""
-        return cls(frame.filter(pl.col(declaration.target).is_not_null()), declaration)
-
     @cached_property
     def y(self) -> Bools:
         """(n,) whether the outcome is the positive class."""

@@ -9,12 +9,12 @@ from kedge.evaluation.verdict import Facts, Verdict, not_worse
 from kedge.outcome import Check, Fact
 
 
-def checks(figures: Mapping[str, Figures], facts: Facts, verdict: Verdict) -> tuple[Check, ...]:
+def checks(figures: Mapping[str, Figures], facts: Facts) -> tuple[Check, ...]:
     """One check per gate and set, per comparison and per set's size; none blocks, since a refusal is a result."""
-    return (*_gates(verdict), *_comparisons(facts), *_enough(figures))
+    return (*_gates(facts), *_comparisons(figures, facts), *_enough(figures))
 
 
-def _gates(verdict: Verdict) -> list[Check]:
+def _gates(facts: Facts) -> list[Check]:
     return [
         Check(
             name=gate.name,
@@ -23,21 +23,24 @@ def _gates(verdict: Verdict) -> list[Check]:
             facts={"value": gate.value if np.isfinite(gate.value) else None, "bound": gate.bound},
             description=str(gate),
         )
-        for gate in verdict.gates
+        for gate in facts.gates
     ]
 
 
-def _comparisons(facts: Facts) -> list[Check]:
-    return [
-        Check(
-            name=f"not_worse_{rows}",
-            passed=not_worse(gain, facts.margin),
-            blocking=False,
-            facts={**gain.to_json(), "margin": facts.margin, "against": facts.against},
-            description=f"AUC on {rows} minus the {facts.against}'s: the lower 95 % bound is above {-facts.margin:g}.",
-        )
-        for rows, gain in facts.gains.items()
-    ]
+def _comparisons(figures: Mapping[str, Figures], facts: Facts) -> list[Check]:
+    return [_comparison(rows, found, facts) for rows, found in figures.items()]
+
+
+def _comparison(rows: str, figures: Figures, facts: Facts) -> Check:
+    gain, decides = figures.gain(facts.against), rows in facts.gains
+    said = f"AUC on {rows} minus the {facts.against}'s: the lower 95 % bound is above {-facts.margin:g}"
+    return Check(
+        name=f"not_worse_{rows}",
+        passed=not_worse(gain, facts.margin),
+        blocking=False,
+        facts={**gain.to_json(), "margin": facts.margin, "against": facts.against, "decides": decides},
+        description=f"{said}." if decides else f"{said}; shown, not decisive for the first champion.",
+    )
 
 
 def _enough(figures: Mapping[str, Figures]) -> list[Check]:

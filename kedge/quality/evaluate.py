@@ -60,12 +60,13 @@ def evaluate(frame: pl.LazyFrame, declaration: Declaration) -> Flags:
     """
     rules = column_rules(declaration)
     broken = [_breaks(rule, declaration.columns[str(rule.column)]).alias(rule.name) for rule in rules]
-    return Flags(frame.select("_row", *broken).collect(engine="streaming"), rules)
+    prepared = typed.prepared(frame, declaration.columns)
+    return Flags(prepared.select("_row", *broken).collect(engine="streaming"), rules)
 
 
 def _breaks(rule: Rule, column: Column) -> pl.Expr:
     name = str(rule.column)
-    cell, value = typed.text(name, column), typed.value(name, column)
+    cell, value = pl.col(name), typed.prepared_value(name, column)
     match rule.kind:
         case "type":
             return typed.is_broken(name, column)

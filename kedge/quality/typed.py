@@ -17,12 +17,17 @@ DTYPES: dict[str, pl.DataType] = {
     "date": pl.Date(),
     "datetime": pl.Datetime("us"),
 }
-_TEXTS = frozenset({"string", "category"})
+VALUE = ".value"  # no declared name can hold a dot
+
+
+def is_text(column: Column) -> bool:
+    """Whether the column's values are texts."""
+    return column.type in ("string", "category")
 
 
 def text(name: str, column: Column) -> pl.Expr:
     """The cell as text; strings in Unicode's composed form (NFC), so that equal texts are equal bytes."""
-    return pl.col(name).str.normalize("NFC") if column.type in _TEXTS else pl.col(name)
+    return pl.col(name).str.normalize("NFC") if is_text(column) else pl.col(name)
 
 
 def value(name: str, column: Column) -> pl.Expr:
@@ -51,12 +56,22 @@ def _datetime(cell: pl.Expr) -> pl.Expr:
     return pl.coalesce(spaced.str.to_datetime(form, time_unit="us", strict=False) for form in formats)
 
 
+def prepared(frame: pl.LazyFrame, columns: Mapping[str, Column]) -> pl.LazyFrame:
+    """What rules look at: every column as text, and beside it its value (`<name>.value`) unless it is a text itself."""
+    values = [value(name, column).alias(f"{name}{VALUE}") for name, column in columns.items() if not is_text(column)]
+    return frame.with_columns(*(text(name, column).alias(name) for name, column in columns.items()), *values)
+
+
+def prepared_value(name: str, column: Column) -> pl.Expr:
+    """The value of a column in a prepared frame."""
+    return pl.col(name if is_text(column) else f"{name}{VALUE}")
+
+
 def is_broken(name: str, column: Column) -> pl.Expr:
-    """Whether a cell is there but no value of its type."""
-    cell = text(name, column)
-    wrong = ~cell.str.contains(rust(TYPES[column.type])) | value(name, column).is_null()
-    if column.type in _TEXTS:
-        wrong |= cell.str.len_chars() > MAX_CHARS
+    """Whether a cell of a prepared frame is there but no value of its type."""
+    cell = pl.col(name)
+    wrong = ~cell.str.contains(rust(TYPES[column.type]))
+    wrong |= cell.str.len_chars() > MAX_CHARS if is_text(column) else prepared_value(name, column).is_null()
     return (cell.is_not_null() & wrong).fill_null(False)
 
 

@@ -138,8 +138,9 @@ class Examination:
         frame = self.raw.scan().filter(pl.col("_row").is_in(rows.implode())).collect()
         # without all failing rows a value may have lost its twin
         rules = [rule for rule in self.flags.rules if whole or rule.kind != "unique"]
-        found = suite.evaluate(frame, self.declaration)
-        disputed = evaluate.disagreements(evaluate.restricted(self.flags, rows), found, rules)
+        flags = evaluate.restricted(self.flags, rows)
+        clean = {name for name, count in flags.counts().items() if not count}
+        disputed = evaluate.disagreements(flags, suite.evaluate(frame, self.declaration, clean), rules)
         return _table_check(AGREES, not disputed, disputed=_listed(disputed), rules=len(rules), rows=frame.height)
 
 

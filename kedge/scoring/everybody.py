@@ -36,7 +36,7 @@ class Everybody:
         """Rows with `_row` and the features, and whether they are released; dropped rows miss all quasi-identifiers."""
         columns = [ROW, *features]
         if self.today:
-            yield from ((rows, True) for rows in self.anonymized.batches(BATCH_ROWS, columns))
+            yield from ((rows, True) for rows in even(self.anonymized.batches(BATCH_ROWS, columns), BATCH_ROWS))
             yield from ((rows.select(columns), False) for rows in self._dropped())
             return
         released, dropped = release(self.validated.scan(), self.plan, self.secrets)
@@ -49,3 +49,19 @@ class Everybody:
         schema = rows.collect_schema()
         missing = [pl.lit(None, dtype=schema[name]).alias(name) for name in self.plan.quasi]
         yield from rows.with_columns(missing).collect().iter_slices(BATCH_ROWS)
+
+
+def even(batches: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The same rows in batches of exactly `rows`, the last one shorter.
+
+    How a stream is cut depends on threads, and the last bit of a score on its place in the batch.
+    """
+    waiting: list[pl.DataFrame] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= rows:
+            *full, rest = pl.concat(waiting).iter_slices(rows)
+            yield from full
+            waiting = [rest]
+    if waiting:
+        yield pl.concat(waiting)

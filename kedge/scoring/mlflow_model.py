@@ -7,6 +7,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from kedge.training.model import TabularModel
 
@@ -18,10 +19,25 @@ class Scorer:
         self.model = model
 
     def predict(self, model_input: "pd.DataFrame", params: dict[str, Any] | None = None) -> np.ndarray[Any, Any]:
-        """(n,) probability of the positive class for (n,) rows as the model's plan shows them."""
+        """(n,) probability of the positive class for (n,) rows as the model's plan shows them.
+
+        pandas has no dates: a column of midnights is taken for a column of dates.
+        """
         import pyarrow as pa
 
-        return self.model.score(pa.Table.from_pandas(model_input, preserve_index=False))
+        table = pa.Table.from_pandas(model_input, preserve_index=False)
+        for place, field in enumerate(table.schema):
+            if pa.types.is_timestamp(field.type):
+                table = table.set_column(place, field.name, _dates(table.column(place)))
+        return self.model.score(table)
+
+
+def _dates(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    days = pc.floor_temporal(column, unit="day")
+    return column.cast(pa.date32()) if pc.all(pc.equal(days, column), min_count=0).as_py() else column
 
 
 def _load_pyfunc(path: str) -> Scorer:

@@ -27,7 +27,7 @@ _BOUNDS = {
 }
 
 
-class Flaw(ValueError):  # noqa: N818  a mistake in a file, not in the program
+class Flaw(ValueError):
     """What a validator raises; pydantic adds where.
 
     A plain ValueError, for Dagster rebuilds pydantic's errors from their type to add file and line, and can do that

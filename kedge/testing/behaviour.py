@@ -52,7 +52,7 @@ def risk(seen: pl.DataFrame) -> NDArray[np.float64]:
     contract_ends = 1.8 * np.exp(-(((tenure - 24) / 10) ** 2))
     old = -3.1 + offer + contract_ends + (0.7 + 1.3 * (money < 0)) * upset - 1.1 * active - 0.6 * money
     spending = (np.log(seen["card_spend"].to_numpy()) - 6.8) / 0.6
-    new = -0.3 + 1.3 * upset + 1.5 * spending + 0.2 * active
+    new = 1.3 * upset + 1.5 * spending + 0.2 * active
     logit = np.where(seen["_moved"].to_numpy(), new, old)
     probability: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logit))
     return probability

@@ -103,8 +103,8 @@ def fit(
     people = _people(learned_from, examples.subject)
     encoder = Encoder.fit(learned_from, examples.features, people, bins=config.bins)
     encoded = encoder.encode(examples.table)
-    sides = [Rows(encoded.rows(side), y_B[side]) for side in (train, validation)]
-    trained = optimize(encoder, *sides, config, device, on_epoch=on_epoch)
+    searched, judged = (Rows(encoded.rows(side), y_B[side]) for side in (train, validation))
+    trained = optimize(encoder, searched, judged, config, device, on_epoch=on_epoch)
     return Fitted(
         model=TabularModel(encoder, trained.network, config, examples.positive),
         epochs=trained.epochs,
@@ -130,7 +130,7 @@ def _people(table: pa.Table, subject: str | None) -> Codes:
 def _refuse(examples: Examples, y_B: Any, train: Mask, validation: Mask) -> None:
     """Rows that nothing can be learned from."""
     if not examples.features:
-        raise _unfit("columns", "at least one feature", "none", "Release a column without a role, or say feature: true.")
+        raise _unfit("columns", "at least one feature", "none", "Release a column, or say feature: true.")
     for name, side in (("training", train), ("validation", validation)):
         if not side.any():
             raise _unfit("training_set", f"{name} rows with an outcome", "none", "Wait for more nights.")

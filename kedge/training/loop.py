@@ -205,7 +205,11 @@ class _Phase:
         steps = math.ceil(len(rows) / self.batch)
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay, fused=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, max_lr=config.rate, total_steps=steps * passes, pct_start=config.warmup, cycle_momentum=False
+            self.optimizer,
+            max_lr=config.rate,
+            total_steps=steps * passes,
+            pct_start=config.warmup,
+            cycle_momentum=False,
         )
 
     def epoch(self, number: int) -> Epoch:
@@ -217,7 +221,8 @@ class _Phase:
         begun = time.perf_counter()
         self.network.train()
         total = torch.zeros((), device=self.device.kind)
-        for chosen in torch.randperm(len(self.rows), generator=self.order).to(self.device.kind).split(self.batch):
+        order = torch.randperm(len(self.rows), generator=self.order).to(self.device.kind)
+        for chosen in torch.split(order, self.batch):
             total += self._step([part[chosen] for part in self.tensors]) * len(chosen)
         train_loss = float(total) / len(self.rows)
         seconds = time.perf_counter() - begun

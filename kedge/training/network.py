@@ -17,6 +17,8 @@ from kedge.training.preprocess import Encoder
 class Network(nn.Module):
     """Rows to log-odds of the positive class."""
 
+    starts_C: Tensor
+
     def __init__(self, num_pieces: Sequence[int], num_buckets: Sequence[int], config: Config) -> None:
         """
         Args:
@@ -46,7 +48,8 @@ class Network(nn.Module):
         parts = [self.category(c_BC + self.starts_C).flatten(1)]
         if self.numeric is not None:
             parts.append((self.numeric(x_BN) + m_BN.unsqueeze(-1) * self.missing).flatten(1))
-        return self.output(self.hidden(torch.cat(parts, dim=1))).squeeze(1)
+        logits_B1: Tensor = self.output(self.hidden(torch.cat(parts, dim=1)))
+        return logits_B1.squeeze(1)
 
     @torch.no_grad()
     def settle(self, c_BC: Tensor) -> None:

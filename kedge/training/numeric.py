@@ -76,9 +76,9 @@ def _means(values: Floats, people: Codes, group: Codes) -> Floats:
     merged = _merge(owner, home)
     if merged is None:
         return np.zeros(0)
-    means = np.bincount(merged, weights=own_mean) / np.bincount(merged)
+    means: Floats = np.bincount(merged, weights=own_mean) / np.bincount(merged)
     rises = np.concatenate([[True], np.diff(np.maximum.accumulate(means)) > np.abs(means[1:]) * 1e-12])
-    return means[rises]
+    return np.compress(rises, means)
 
 
 def _merge(owner: Codes, home: Codes) -> Codes | None:

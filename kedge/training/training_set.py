@@ -68,15 +68,16 @@ class _Window:
     @classmethod
     def of(cls, ws: Workspace, declaration: Declaration, until: str | None) -> "_Window":
         dataset = ws.dataset(declaration.name, "anonymized")
-        stored = [night for night in dataset.partitions() if until is None or night <= until]
+        start = declaration.partitions.start
+        stored = [night for night in dataset.partitions() if str(start) <= night <= (until or night)]
         if not stored:
             raise _no_night(declaration, until)
         last = date.fromisoformat(stored[-1])
         days = [last - timedelta(days=back) for back in range(declaration.training.window)]
-        wanted = sorted(str(day) for day in days if day >= declaration.partitions.start)
+        wanted = sorted(str(day) for day in days if day >= start)
         found = {night: dataset.current(night) for night in wanted if night in stored}
         nights = {night: version for night, version in found.items() if version is not None}
-        plan_id = nights[stored[-1]].manifest.notes["plan_id"]
+        plan_id = nights[max(nights)].manifest.notes["plan_id"]
         other = {night for night, version in nights.items() if version.manifest.notes["plan_id"] != plan_id}
         skipped = {night: "no anonymized version" for night in wanted if night not in nights}
         skipped |= dict.fromkeys(sorted(other), "anonymized under another plan than the last night")
@@ -84,7 +85,7 @@ class _Window:
 
     @property
     def last(self) -> Version:
-        return next(reversed(self.nights.values()))
+        return self.nights[max(self.nights)]
 
 
 def _no_night(declaration: Declaration, until: str | None) -> Terminal:

@@ -104,7 +104,7 @@ class Bank:
         cause: str = "no champion",
     ) -> Version:
         """Store a training set and a model with the notes that later stages read."""
-        anonymized = self.ws.dataset("bank", "anonymized")
+        plan, anonymized = Plan.of(self.declaration), self.ws.dataset("bank", "anonymized")
         versions = {night: anonymized.current(night) for night in nights}
         notes = {
             "nights": {night: version.id for night, version in versions.items() if version},
@@ -113,10 +113,16 @@ class Bank:
             "episode": episode or [],
             "cause": cause,
             "trigger": "sensor" if episode else "manual",
+            "plan_id": plan.id,
         }
         chosen = self._store("training_set", name, notes, {})
-        plan = Plan.of(self.declaration)
-        notes = {"training_set": chosen.id, "plan": plan.to_json(), "plan_id": plan.id, "last": nights[-1]}
+        notes = {
+            "training_set": chosen.id,
+            "plan": plan.to_json(),
+            "plan_id": plan.id,
+            "last": nights[-1],
+            "features": list(self.declaration.features),
+        }
         model = self._store("model", name, notes, files or {})
         if score is not None:
             self.models[model.id] = score

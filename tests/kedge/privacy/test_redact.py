@@ -142,3 +142,8 @@ def test_share_of_published_spans_that_patterns_find():
         of_kind = [(at, span["entity_value"]) for at, span in spans if span["entity_type"] == kind]
         gone = sum(value not in frame["notes"][at] for at, value in of_kind)
         assert gone / len(of_kind) >= least, kind
+
+
+def test_leftovers_are_counted_by_text():
+    frame = pl.DataFrame({"notes": ["a@b.de and c@d.de", "nothing", None, "<EMAIL>", "call 555-123-4567"]})
+    assert frame.select(leftover("notes")).item() == 2

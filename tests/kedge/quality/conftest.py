@@ -46,7 +46,7 @@ class Deliver(Protocol):
 
 @pytest.fixture
 def columns() -> dict[str, Any]:
-    """All of them; modules that run whole nights override it with a few, for each rule costs Great Expectations 20 ms."""
+    """All of them; modules that run many nights override it, for each rule costs Great Expectations 20 ms."""
     return copy.deepcopy(COLUMNS)
 
 

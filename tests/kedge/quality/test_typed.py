@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedge.quality.typed import is_broken, typed, value
+from kedge.quality.typed import is_broken, prepared, prepared_value, typed
 from kedge.spec import Column
 
 
@@ -13,7 +13,12 @@ def cells(kind, *texts):
     """(value, broken) of each text."""
     column = Column(type=kind)
     frame = pl.DataFrame({"x": list(texts)}, schema={"x": pl.String})
-    return frame.select(value("x", column).alias("value"), is_broken("x", column).alias("broken")).rows()
+    parsed = prepared(frame.lazy(), {"x": column})
+    return (
+        parsed.select(prepared_value("x", column).alias("value"), is_broken("x", column).alias("broken"))
+        .collect()
+        .rows()
+    )
 
 
 @pytest.mark.parametrize(

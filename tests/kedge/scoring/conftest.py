@@ -1,5 +1,6 @@
 """A champion trained on a small bank, once for all tests that only read it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,9 +50,25 @@ def crown(bank: Any, model: Version, night: str) -> None:
     registry.decide(decision, registry.champion())
 
 
+@pytest.fixture(scope="session")
+def kept() -> dict[str, dict[str, bytes]]:
+    """Trained files: nights of one number hold the same features in every test, so each is trained on once."""
+    return {}
+
+
 @pytest.fixture
-def bank(small_bank: Any) -> Any:
+def crown_one(kept: dict[str, dict[str, bytes]]) -> Callable[[Any, list[str]], None]:
+    """Make a model that was trained on these nights of a bank champion."""
+
+    def crown_trained(bank: Any, nights: list[str]) -> None:
+        files = kept.get("".join(nights)) or kept.setdefault("".join(nights), trained(bank, nights))
+        crown(bank, bank.model("trained", nights, files=files), nights[-1])
+
+    return crown_trained
+
+
+@pytest.fixture
+def bank(small_bank: Any, crown_one: Callable[[Any, list[str]], None]) -> Any:
     """Two nights and a champion trained on them."""
-    nights = small_bank.nights(0, 1)
-    crown(small_bank, small_bank.model("first", nights, files=trained(small_bank, nights)), nights[-1])
+    crown_one(small_bank, small_bank.nights(0, 1))
     return small_bank

@@ -2,6 +2,7 @@
 
 import csv
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,13 @@ def test_parquet_holds_the_values_as_they_are(bank: Any, night: str, tmp_path: P
     assert found["customer"][1] == "+11"
 
 
-def test_without_a_subject_all_validated_columns_say_which_row_is_meant(bank: Any, tmp_path: Path) -> None:
-    from conftest import crown, trained
-
-    bank.declare({"customer": {"type": "string", "privacy": "token"}}, evaluation={})
+def test_without_a_subject_all_validated_columns_say_which_row_is_meant(
+    small_bank: Any, crown_one: Callable[[Any, list[str]], None], tmp_path: Path
+) -> None:
+    bank = small_bank
+    bank.declare({"customer": {"type": "string", "privacy": "token"}})
     nights = bank.nights(3, 4)
-    crown(bank, bank.model("second", nights, files=trained(bank, nights)), nights[-1])
+    crown_one(bank, nights)
     predict(bank.ws, bank.declaration, nights[0])
     out = tmp_path / "predictions.csv"
     assert hand_out(bank.ws, bank.declaration, nights[0], out) == 500

@@ -1,0 +1,51 @@
+"""What loading the code location costs, against an empty Dagster location in the same run.
+
+    .venv/bin/python benchmarks/location.py [--rounds N] [--json FILE]
+
+Figures: `location_load_seconds`, `empty_load_seconds` (medians, process start included), `location_load_ratio`.
+Bound: ratio at most 1.3.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOADED = "from pipelines.definitions import defs; defs.resolve_all_job_defs()"
+EMPTY = "import dagster as dg; defs = dg.Definitions(); defs.resolve_all_job_defs()"
+
+
+def seconds(code: str) -> float:
+    """Wall time of one process that loads a location, as `dagster api grpc` does at its start."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import dagster._grpc.server; {code}"], cwd=ROOT, check=True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    seconds(LOADED), seconds(EMPTY)  # the first of each reads the libraries from disk
+    rounds = [(seconds(LOADED), seconds(EMPTY)) for _ in range(arguments.rounds)]
+    loaded, empty = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ratio = statistics.median(one / other for one, other in rounds)
+    figures = {"location_load_seconds": loaded, "empty_load_seconds": empty, "location_load_ratio": ratio}
+    for name, value in figures.items():
+        print(f"{name:24} {value:.3f}")
+    if arguments.json:
+        machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+        report = {"benchmark": "location", "date": datetime.now(UTC).date().isoformat(), "machine": machine}
+        arguments.json.write_text(json.dumps(report | {"figures": figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""The asset `model`: a training set in, a model in the lake and in MLflow out. Trains in a process of its own."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from kedge.errors import Terminal
+from kedge.lake import ALL, ROW, ROWS, Draft, Outcome, Version, produce
+from kedge.outcome import Check, Fact, Findings
+from kedge.people import PART, TRAIN, VALIDATION, load_rows
+from kedge.spec import Declaration
+from kedge.training.config import Config
+from kedge.training.handover import serve
+from kedge.training.order import OUT, Order
+from kedge.training.report import raise_left, result
+from kedge.training.task import Night, Task
+from kedge.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kedge.registry.tracking import TrackedRun, Tracking
+
+# Raised by hand whenever the same rows and seed would give another model; a golden test guards it.
+CODE_VERSION = 1
+
+Launch = Callable[[Order], None]
+
+
+def train(ws: Workspace, declaration: Declaration, *, launch: Launch, tracking: "Tracking | None" = None) -> Outcome:
+    """Train on the current training set.
+
+    Args:
+        launch: starts the training process and waits for its end; raises if it failed. See `launch_local`.
+        tracking: where the training is shown and the model registered as challenger.
+
+    Returns:
+        the outcome for dataset `model`, partition `all`; files `model.safetensors` and `model.json`; check
+        `finite_loss`; notes `training_set`, `plan`, `plan_id`, `token_version`, `features`, `first`, `last`, `nights`,
+        `subjects`, `device`, `epochs`, `losses`, `stopped`, and `mlflow` if it is tracked.
+
+    Raises:
+        Terminal: there is no training set, the training process failed, or it left no model that loads.
+    """
+    training_set = ws.dataset(declaration.name, "training_set").current(ALL)
+    if training_set is None:
+        raise Terminal(
+            f"{declaration.name}/training_set",
+            need="a current version",
+            got="none",
+            remedy="Materialize the training set first.",
+        )
+    training = _Training(ws, declaration, training_set, launch, tracking)
+    return produce(
+        ws.dataset(declaration.name, "model"),
+        ALL,
+        inputs={"training_set": training_set.id},
+        declared=declaration.part("model"),
+        code=CODE_VERSION,
+        seed=declaration.training.seed,
+        write=training.write,
+    )
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One training of one set."""
+
+    ws: Workspace
+    declaration: Declaration
+    training_set: Version
+    launch: Launch
+    tracking: "Tracking | None"
+
+    def write(self, draft: Draft) -> Findings:
+        notes = self.training_set.manifest.notes
+        tags = {"cause": notes["cause"], "trigger": notes["trigger"], "training_set": self.training_set.id}
+        if self.tracking is None:
+            return self._findings(*self._train(draft))
+        with self.tracking.run(self.declaration.name, draft.version, tags) as run:
+            files, found = self._train(draft)
+            number = _show(run, files, found)
+        return self._findings(files, found, mlflow={"run": run.id, "page": run.page, "version": number})
+
+    def _train(self, draft: Draft) -> tuple[dict[str, bytes], dict[str, Any]]:
+        """Model files and result of the training process; the files are in the draft."""
+        task = self._task()
+        with _private_folder() as folder:
+            pipe, out = folder / "order", folder / OUT
+            out.mkdir(mode=0o700)
+            with serve(pipe, task.to_bytes()):
+                try:
+                    self.launch(Order.of(folder, pipe))
+                finally:
+                    raise_left(out)  # says more than an exit code
+            found = result(out)
+            files = _verified(out)
+        for name, data in files.items():
+            draft.write_bytes(data, name)
+        return files, found
+
+    def _task(self) -> Task:
+        declaration = self.declaration
+        nights = self.training_set.manifest.notes["nights"]
+        return Task(
+            nights=[self._night(night, version) for night, version in sorted(nights.items())],
+            features=[(name, declaration.feature_kind(name)) for name in declaration.features],
+            target=declaration.target,
+            positive=declaration.positive,
+            subject=declaration.subject,
+            device=declaration.training.device,
+            config=Config(seed=declaration.training.seed).to_json(),
+        )
+
+    def _night(self, night: str, version: str) -> Night:
+        """The key of one file and which of its rows train; held-out rows are read past."""
+        rows = load_rows(self.ws, self.declaration, {night: version}, {TRAIN, VALIDATION}, columns=[])
+        stored = self.ws.dataset(self.declaration.name, "anonymized").version(night, version)
+        (file,) = stored.file_keys([ROWS])
+        masks = {part: _bits(rows.filter(pl.col(PART) == part)[ROW]) for part in (TRAIN, VALIDATION)}
+        return Night(path=file.path, key=file.key, aad=file.aad.decode(), **masks)
+
+    def _findings(
+        self, files: Mapping[str, bytes], found: Mapping[str, Any], mlflow: Mapping[str, Any] | None = None
+    ) -> Findings:
+        notes = self.training_set.manifest.notes
+        kept = {name: notes[name] for name in ("plan", "plan_id", "first", "last", "nights", "subjects", "cause")}
+        trained = {
+            **kept,
+            "training_set": self.training_set.id,
+            "token_version": notes["plan"]["method"],
+            "features": list(self.declaration.features),
+            "device": found["device"],
+            "threads": found["config"]["threads"],
+            "epochs": found["best"],
+            "losses": found["epochs"],
+            "stopped": found["stopped"],
+            "config": found["config"],
+        }
+        extra = {} if mlflow is None else {"mlflow": dict(mlflow)}
+        return Findings(checks=(_finite(found),), facts=_facts(files, found, notes), notes=trained | extra)
+
+
+def _bits(positions: pl.Series) -> bytes:
+    """Bit i says whether position i is among them."""
+    chosen = positions.to_numpy()
+    mask = np.zeros(chosen.max(initial=0) + 1, np.bool_)
+    mask[chosen] = True
+    return np.packbits(mask, bitorder="little").tobytes()
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder that only this user may enter, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="kedge-training-") as folder:
+        yield Path(folder)
+
+
+def _verified(out: Path) -> dict[str, bytes]:
+    """The model's files, if they are a model.
+
+    Raises:
+        Tampered: the weights are not those of the settings.
+        Terminal: a file is missing.
+    """
+    from kedge.training.model import SETTINGS, WEIGHTS, TabularModel
+
+    missing = [name for name in (WEIGHTS, SETTINGS) if not (out / name).is_file()]
+    if missing:
+        raise Terminal(
+            "the training process", need="the model it trained", got=f"no {missing[0]}", remedy="Look at its log."
+        )
+    files = {name: (out / name).read_bytes() for name in (WEIGHTS, SETTINGS)}
+    TabularModel.load(files)
+    return files
+
+
+def _finite(found: Mapping[str, Any]) -> Check:
+    return Check(
+        name="finite_loss",
+        passed=found["finite"],
+        blocking=False,
+        facts={"passes": len(found["epochs"])},
+        description="every loss was a finite number; otherwise the last good weights are kept",
+    )
+
+
+def _facts(files: Mapping[str, bytes], found: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, Fact]:
+    losses = [epoch["validation_loss"] for epoch in found["epochs"] if epoch["validation_loss"] is not None]
+    return {
+        "rows_train": found["rows"]["train"],
+        "rows_validation": found["rows"]["validation"],
+        "rows_without_outcome": found["rows"]["without_outcome"],
+        "base_rate": found["base_rate"],
+        "epochs": found["best"],
+        "stopped": found["stopped"],
+        "validation_loss": min(losses),
+        "device": found["device"]["name"],
+        "precision": found["device"]["precision"],
+        "bytes": sum(len(data) for data in files.values()),
+        "first": notes["first"],
+        "last": notes["last"],
+        "cause": notes["cause"],
+    }
+
+
+def _show(run: "TrackedRun", files: Mapping[str, bytes], found: Mapping[str, Any]) -> int:
+    """Tell MLflow; the number of the registered version."""
+    run.params({**found["config"], **{f"device_{key}": value for key, value in found["device"].items()}})
+    history = []
+    for step, epoch in enumerate(found["epochs"], start=1):
+        measured = {name: epoch[name] for name in ("train_loss", "validation_loss", "rows_per_second")}
+        named = {f"{epoch['phase']}_{name}": value for name, value in measured.items() if value is not None}
+        history.append((step, named))
+    run.history(history)
+    return run.register(files)
