@@ -1,7 +1,7 @@
 """The demo's tale: what happened, read from the lake and the registry, and how good each champion really was."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,7 +130,7 @@ def _retraining(past: "Decision") -> dict[str, Any]:
     return {"trigger": past.trigger, "cause": past.cause, "promoted": past.promoted, "reason": past.reason}
 
 
-def _table(nights: list[Mapping[str, Any]]) -> Table:
+def _table(nights: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="Twelve nights")
     for column in ("night", "rows", "quarantined", "verdict", "champion", "AUC", "AUC of the first champion"):
         table.add_column(column)

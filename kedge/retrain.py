@@ -184,7 +184,8 @@ def _hindrance(past: Sequence[Retraining], base: str, now: date, policy: Retrain
         last = max(ended, key=lambda run: _day(run.partition))
         rest = policy.cooldown - (now - _day(last.partition)).days
         if rest > 0:
-            return f"cool-down: the last retraining ({last.ending} on {last.partition}) leaves {rest} of {policy.cooldown} days to wait"
+            said = f"{rest} of {policy.cooldown} days are left since the one {last.ending} on {last.partition}"
+            return f"cool-down after a retraining: {said}"
     recent = [run for run in ended if _day(run.partition) > now - WEEK]
     if len(recent) >= policy.at_most_per_week:
         return f"the weekly budget is used up: {len(recent)} of {policy.at_most_per_week}"

@@ -52,7 +52,6 @@ class Tracking:
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
-        database.configure()
         database.prepare(self.uri)
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 

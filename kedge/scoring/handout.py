@@ -8,7 +8,7 @@ import polars as pl
 from kedge import durable
 from kedge.errors import Terminal
 from kedge.lake import Version, join_rows
-from kedge.scoring.predictions import SCORE
+from kedge.scoring.night import SCORE
 from kedge.spec import Declaration
 from kedge.workspace import Workspace
 

@@ -4,21 +4,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from kedge.errors import Terminal
 from kedge.lake import ALL, ROW, Draft, Outcome, Version, produce, raw_ancestor
 from kedge.outcome import Fact, Findings
 from kedge.registry.store import Registry
-from kedge.scoring.everybody import Everybody
-from kedge.scoring.scorer import load_model, plan_of
+from kedge.scoring.night import RELEASED, SCORE, score_everybody, sources
 from kedge.spec import Declaration
 from kedge.workspace import Workspace
 
 # Raised by hand whenever the same inputs would give other rows; a golden digest in the tests guards it.
 CODE_VERSION = 1
-SCORE, RELEASED = "score", "released"
 _MIN_PEOPLE = 11
 
 
@@ -36,22 +32,8 @@ def predict(ws: Workspace, declaration: Declaration, partition: str) -> tuple[Ou
     if champion is None:
         return None
     model = ws.dataset(declaration.name, "model").version(ALL, champion.model)
-    night = _Night(ws, declaration, model, *_sources(ws, declaration, partition))
+    night = _Night(ws, declaration, model, *sources(ws, declaration, partition))
     return night.store("predictions", night.write_open), night.store("predictions_restricted", night.write_restricted)
-
-
-def _sources(ws: Workspace, declaration: Declaration, partition: str) -> tuple[Version, Version]:
-    validated, anonymized = (
-        ws.dataset(declaration.name, name).current(partition) for name in ("validated", "anonymized")
-    )
-    if validated is not None and anonymized is not None and anonymized.manifest.inputs["validated"] == validated.id:
-        return validated, anonymized
-    raise Terminal(
-        f"{declaration.name}/anonymized/{partition}",
-        need="a version made of the night's current validated rows",
-        got="none",
-        remedy="Run the night's validated and anonymized first; if one was blocked, its checks say why.",
-    )
 
 
 @dataclass(frozen=True)
@@ -76,17 +58,7 @@ class _Night:
 
     @cached_property
     def scored(self) -> pl.DataFrame:
-        """`_row`, score and whether the row is released, of everybody, in the order of the delivery: 17 bytes a row."""
-        model = load_model(self.ws, self.declaration, self.model)
-        everybody = Everybody(
-            self.validated, self.anonymized, plan_of(self.model), self.ws.secrets(self.declaration.name)
-        )
-        kept = pl.Schema({ROW: pl.UInt64, SCORE: pl.Float64, RELEASED: pl.Boolean})
-        parts = [
-            pl.DataFrame({ROW: rows[ROW], SCORE: model.score(rows), RELEASED: np.full(len(rows), released)}, kept)
-            for rows, released in everybody.batches(model.features)
-        ]
-        return pl.concat([kept.to_frame(), *parts]).sort(ROW)
+        return score_everybody(self.ws, self.declaration, self.model, self.validated, self.anonymized)
 
     def write_open(self, draft: Draft) -> Findings:
         rows = self.scored.filter(RELEASED).select(ROW, SCORE)

@@ -1,8 +1,7 @@
 """CSV files as columns of text, exactly as received, with `_row`: the position in the delivery.
 
 Types come later (`kedge.quality`): a cell that does not parse is a matter of the contract and goes to quarantine;
-a file that does not parse (ragged rows, broken text) is refused as a whole. No error quotes a cell. Names in a
-header are taken only if most declared columns are among them: without a header the first person would be one.
+a file that does not parse (ragged rows, broken text) is refused as a whole. No error quotes a cell.
 """
 
 import csv
@@ -18,11 +17,11 @@ import pyarrow.csv
 
 from kedge.errors import KedgeError, Terminal, Transient
 from kedge.source.file import open_regular
+from kedge.source.header import header_names
 from kedge.source.stream import Hashed, Text
-from kedge.spec import Source, column_name
+from kedge.spec import Source
 
 ROW = "_row"
-MAX_COLUMNS = 2_000
 MAX_ROW_BYTES = 8 << 20
 _MAX_HEADER_BYTES = 1 << 20
 
@@ -175,30 +174,6 @@ class Delivery:
         return Transient(
             self.path.name, need="a file that rests", got="other bytes than a moment ago", remedy="Run it again later."
         )
-
-
-def header_names(file: str, fields: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:
-    """Column names of a header, by `kedge.spec.column_name`.
-
-    Raises:
-        Terminal: it does not look like a header of this pipeline, a field cannot be a name, or a name is there twice
-            (letters of either case count as equal).
-    """
-    names = [column_name(text) for text in fields]
-    known = sum(name in names for name in declared)
-    if len(names) > MAX_COLUMNS or 2 * known < len(declared):
-        got = f"{len(names)} fields, {known} of them declared"
-        remedy = "Send a header, or write source.header: false; compare source.delimiter with the file."
-        need = f"a first line that names the columns ({len(declared)} are declared, {MAX_COLUMNS} may be there)"
-        raise Terminal(file, need=need, got=got, remedy=remedy)
-    seen: set[str] = set()
-    for number, name in enumerate(names, 1):
-        if name is None or name.lower() in seen:
-            got = "one that can be none" if name is None else "one that is there already"
-            need, remedy = "a name of letters, digits and _", "Rename that column in the file."
-            raise Terminal(f"{file}, field {number} of the header", need=need, got=got, remedy=remedy)
-        seen.add(name.lower())
-    return tuple(name for name in names if name is not None)
 
 
 def _csv(lines: io.BufferedReader, columns: Sequence[str], delimiter: str, skip: Any) -> pa.RecordBatchReader:

@@ -12,8 +12,9 @@ from kedge.training import arrow
 from kedge.training.arrow import Codes
 from kedge.training.config import Config
 from kedge.training.device import Device, choose
-from kedge.training.loop import Epoch, Rows, optimize
+from kedge.training.loop import optimize
 from kedge.training.model import TabularModel
+from kedge.training.phase import Epoch, Rows
 from kedge.training.preprocess import Encoder, Feature
 
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]

@@ -41,7 +41,7 @@ CASES = [
     ("another champion's verdicts do not count", "xxd", [], {}, None, "patience asks for 2"),
     ("nor do they reset", "dxd", [], {}, "vA:2026-01-01:1", "drift on 2 nights"),
     ("running", "dd", [run(1, "running")], {}, None, "a retraining is running"),
-    ("cool-down after another cause", "qqdd", [run(2, "promoted")], {}, None, "leaves 1 of 3 days"),
+    ("cool-down after another cause", "qqdd", [run(2, "promoted")], {}, None, "1 of 3 days are left"),
     ("cool-down over", "qqqdd", [run(2, "promoted")], {}, "vA:2026-01-04:1", "drift"),
     ("cool-down of zero", "qqdd", [run(3, "promoted")], {"cooldown": 0}, "vA:2026-01-03:1", "drift"),
     ("a failed run has no cool-down", "dd", [run(2, "failed", "vA:2026-01-01:1")], {}, "vA:2026-01-01:2", "drift"),

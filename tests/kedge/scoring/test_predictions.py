@@ -13,6 +13,7 @@ from kedge.errors import Terminal
 from kedge.lake import ALL, Version
 from kedge.registry.store import Registry
 from kedge.scoring import everybody, load_model, predict, scorer
+from kedge.scoring.night import score_night
 from kedge.scoring.predictions import CODE_VERSION
 
 
@@ -150,11 +151,11 @@ class Balance:
 
 
 # Code version -> digest of a fixed night's predictions. When it changes, raise CODE_VERSION and write the new pair.
-GOLDEN = {1: "?"}
+GOLDEN = {1: "8d0d2a496885723a"}
 
 
 def test_golden_predictions(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kedge.scoring.predictions.load_model", lambda *args: Balance())
+    monkeypatch.setattr("kedge.scoring.night.load_model", lambda *args: Balance())
     rows = pl.DataFrame(
         {
             "_row": pl.Series(range(60), dtype=pl.UInt64),
@@ -169,3 +170,14 @@ def test_golden_predictions(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     predict(bank.ws, bank.declaration, night)
     text = "".join(read(bank, name, night).write_csv() for name in ("predictions", "predictions_restricted"))
     assert {CODE_VERSION: hashlib.sha256(text.encode()).hexdigest()[:16]} == GOLDEN
+
+
+def test_any_stored_model_can_score_a_night_without_writing_anything(bank: Any) -> None:
+    night, first = bank.night(2), champion(bank)
+    predict(bank.ws, bank.declaration, night)
+    stored = bank.ws.dataset("bank", "predictions").attempts(night)
+    scored = score_night(bank.ws, bank.declaration, night, first.id)
+    assert scored.equals(read(bank, "predictions_restricted", night).select("_row", "score", "released"))
+    assert bank.ws.dataset("bank", "predictions").attempts(night) == stored
+    with pytest.raises(Terminal, match="no such version"):
+        score_night(bank.ws, bank.declaration, night, "v" + "0" * 32)
