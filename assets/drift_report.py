@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.attributes import attributes, check_specs, daily, key, op_tags
+from kedge.drift.checks import check_names
 from kedge.spec import Declaration
 from resources.events import materialize
 from resources.store import Store
@@ -18,15 +19,12 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         "predictions and outcome included. Two drifting days in a row make the drift sensor ask for a retraining."
     )
     common = attributes(declaration, "drift_report", description=description, kinds={"evidently"})
-    columns = (*declaration.features, "prediction", "target")
 
     @dg.asset(
         **common,
         deps=[key(declaration, "predictions"), key(declaration, "anonymized")],
         partitions_def=daily(declaration),
-        check_specs=check_specs(
-            declaration, "drift_report", {"drift": False, **{f"drift_{column}": False for column in columns}}
-        ),
+        check_specs=check_specs(declaration, "drift_report", dict.fromkeys(check_names(declaration), False)),
         output_required=False,
         op_tags=op_tags(declaration, "drift_report"),
     )

@@ -13,6 +13,7 @@ from rich.console import Console
 from commands.places import demo_environment, project_root
 from kedge.errors import Terminal
 from kedge.settings import Settings
+from kedge.spec import load_all
 from resources.instance import prepare
 
 HOST = "127.0.0.1"
@@ -28,6 +29,7 @@ def up(port: int, mlflow_port: int, console: Console, *, demo: bool = False) -> 
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
     for wanted, option in ((port, "--port"), (mlflow_port, "--mlflow-port")):
         _require_free(wanted, option)
+    _repair_aliases(settings)
     logs = {name: folder / f"{name}.log" for name in ("webserver", "daemon", "mlflow")}
     running = [
         start(webserver(port), logs["webserver"]),
@@ -47,6 +49,16 @@ def up(port: int, mlflow_port: int, console: Console, *, demo: bool = False) -> 
         return 0
     finally:
         stop(running)
+
+
+def _repair_aliases(settings: Settings) -> None:
+    """Make MLflow's aliases say what the registry says, should the last process have been killed in between."""
+    from kedge.registry.store import Registry
+    from kedge.registry.tracking import Tracking
+
+    tracking = Tracking.open(settings)
+    for pipeline in sorted(load_all(settings.pipelines)):
+        tracking.mirror(pipeline, Registry.open(settings.registry / pipeline))
 
 
 def webserver(port: int) -> list[str]:

@@ -11,9 +11,11 @@ from dagster.components.core.component_tree import ComponentTree
 from kedge.offline import silence
 from kedge.settings import Settings
 from kedge.spec import load_all
+from resources.sqlite import hasten
 from resources.store import Store
 
 silence()
+hasten()
 
 
 def build(settings: Settings) -> dg.Definitions:

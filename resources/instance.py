@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from kedge.settings import Settings
+from resources.sqlite import hasten
 
 _DAGSTER_YAML = """\
 # Written by kedge; edits are kept. Local profile: SQLite, runs forked from a warm process (docs/adr/0002).
@@ -33,6 +34,7 @@ retention:
 
 def prepare(settings: Settings) -> Path:
     """Create `KEDGE_HOME/dagster` with its `dagster.yaml` unless it is there, and point `DAGSTER_HOME` at it."""
+    hasten()
     folder = settings.dagster
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"

@@ -102,10 +102,14 @@ def _finish(
 
 
 def _reason(checks: tuple[Check, ...]) -> str | None:
-    failed = [
-        f"{check.name} ({check.description})" if check.description else check.name for check in checks if _bad(check)
-    ]
+    failed = [_told(check) for check in checks if _bad(check)]
     return f"blocked by {'; '.join(failed)}" if failed else None
+
+
+def _told(check: Check) -> str:
+    """Name and facts of a failed check; its description states the rule, which does not hold."""
+    facts = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in check.facts.items() if value is not None)
+    return f"{check.name} ({facts or check.description or 'no facts'})"
 
 
 def _bad(check: Check) -> bool:

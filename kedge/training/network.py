@@ -6,10 +6,10 @@ Shapes: B rows, N numeric features, C categories, d length of an embedding.
 from collections.abc import Sequence
 
 import torch
-from rtdl_num_embeddings import PiecewiseLinearEmbeddings
 from torch import Tensor, nn
 
 from kedge.training.config import Config
+from kedge.training.embeddings import PiecewiseLinearEmbeddings
 from kedge.training.numeric import SPAN
 from kedge.training.preprocess import Encoder
 
@@ -27,7 +27,8 @@ class Network(nn.Module):
         """
         super().__init__()
         d = config.embedding
-        edges = [torch.linspace(-SPAN, SPAN, pieces + 1) for pieces in num_pieces]
+        # At least two pieces: the library warns about one, which a constant feature would have.
+        edges = [torch.linspace(-SPAN, SPAN, max(2, pieces) + 1) for pieces in num_pieces]
         self.numeric = PiecewiseLinearEmbeddings(edges, d, activation=False, version="B") if edges else None
         # Zero: an indicator that training never saw changes nothing, whatever it is multiplied with.
         self.missing = nn.Parameter(torch.zeros(len(edges), d))

@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from kedge.errors import Transient
+from kedge.training.config import Config
+from kedge.training.task import Night, Task
+
+KEY = b"\x8f" * 32
+TASK = Task(
+    nights=(Night(path=Path("/lake/rows.parquet"), key=KEY, aad="open/bank", train=b"\x01", validation=b"\x02"),),
+    features=(("balance", "numeric"), ("plan", "category")),
+    target="left",
+    positive="true",
+    subject=None,
+    device="cpu",
+    config=Config().to_json(),
+)
+
+
+def test_it_survives_the_pipe() -> None:
+    assert Task.from_bytes(TASK.to_bytes()) == TASK
+
+
+def test_it_prints_no_key() -> None:
+    assert "8f" not in repr(TASK)
+    assert "\\x" not in repr(TASK.nights[0]).replace("b'\\x01'", "").replace("b'\\x02'", "")
+
+
+@pytest.mark.parametrize("length", [0, 10, 200])
+def test_a_part_of_it_is_an_error(length: int) -> None:
+    with pytest.raises(Transient, match="a part of it"):
+        Task.from_bytes(TASK.to_bytes()[:length])
