@@ -27,6 +27,8 @@ from dagster._core.launcher.base import (
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
+from resources.sqlite import hasten
+
 START_TIMEOUT_SECONDS = 120
 
 
@@ -40,6 +42,7 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
     def __init__(self, max_concurrent_runs: int = 2, inst_data: ConfigurableClassData | None = None) -> None:
         self._max_concurrent_runs = max_concurrent_runs
         self._inst_data = inst_data
+        hasten()  # daemon, web server and runs all make this object
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property

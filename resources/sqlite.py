@@ -19,7 +19,7 @@ _kept: OrderedDict[str, sqlite3.Connection] = OrderedDict()
 
 
 def hasten() -> None:
-    """Apply to every SQLite connection that SQLAlchemy opens in this process from now on; a second call does nothing."""
+    """Apply to every SQLite connection that SQLAlchemy opens in this process; a second call does nothing."""
     if not event.contains(Engine, "connect", _opened):
         event.listen(Engine, "connect", _opened)
 
@@ -29,14 +29,15 @@ def _opened(connection: Any, _: Any) -> None:
         return
     connection.execute("PRAGMA synchronous = NORMAL")
     path = next(file for _, name, file in connection.execute("PRAGMA database_list") if name == "main")
-    if path and path not in _kept:
+    # Only a connection that has read the write-ahead log counts as one; a new file has none yet.
+    if path and path not in _kept and connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
         _keep(path)
 
 
 def _keep(path: str) -> None:
     """Hold one more connection, so that closing the others is not closing the last one."""
     held = sqlite3.connect(path, check_same_thread=False)
-    held.execute("PRAGMA schema_version").fetchone()  # a connection counts once it has read
+    held.execute("PRAGMA schema_version").fetchone()
     _kept[path] = held
     if len(_kept) > KEPT_OPEN:
         _kept.popitem(last=False)[1].close()

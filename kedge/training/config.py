@@ -23,6 +23,7 @@ class Config:
         clip: largest norm of a step's gradient.
         batch: rows per step, at most; small tables take smaller batches (`batch_of`).
         epochs: length of the schedule in passes over the training rows; small tables take more (`epochs_of`).
+        steps: fewest steps of the schedule, for small tables.
         warmup: share of the schedule in which the learning rate rises.
         patience: passes without a better validation loss before the search stops.
         seed: of initial weights, order of rows and dropout.
@@ -41,12 +42,13 @@ class Config:
     batch: int = 1024
     epochs: int = 5
     warmup: float = 0.1
+    steps: int = 300
     patience: int = 3
     seed: int = 0
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "embedding", "bins", "batch", "epochs", "patience", "threads"):
+        for name in ("hidden", "layers", "embedding", "bins", "batch", "epochs", "steps", "patience", "threads"):
             self._need(name, "a whole number of at least 1", getattr(self, name) >= 1)
         for name in ("rate", "clip"):
             self._need(name, "a number above 0", getattr(self, name) > 0)
@@ -64,9 +66,9 @@ class Config:
         return max(32, min(self.batch, num_rows // 64))
 
     def epochs_of(self, num_rows: int) -> int:
-        """Passes for a table of `num_rows`: at least 300 steps in all, at most 50 passes beyond what is set."""
+        """Passes for a table of `num_rows`: so many that `steps` are made, but no more than 50 for their sake."""
         steps = ceil(num_rows / self.batch_of(num_rows))
-        return max(self.epochs, min(50, ceil(300 / steps)))
+        return max(self.epochs, min(50, ceil(self.steps / steps)))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

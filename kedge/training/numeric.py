@@ -69,29 +69,30 @@ class Pieces:
 
 def _means(values: Floats, people: Codes, group: Codes) -> Floats:
     """Mean of each group, every person counted once, after merging until a group holds `PEOPLE`; strictly ascending."""
-    _, person = np.unique(people, return_inverse=True)
-    pairs, pair = np.unique(group * (person.max() + 1) + person, return_inverse=True)
-    own_mean = np.bincount(pair, weights=values) / np.bincount(pair)  # of one person within one group
-    owner, home = pairs % (person.max() + 1), pairs // (person.max() + 1)
-    merged = _merge(owner, home)
+    person = np.unique(people, return_inverse=True)[1]
+    merged = _merge(person, group)
     if merged is None:
         return np.zeros(0)
-    means: Floats = np.bincount(merged, weights=own_mean) / np.bincount(merged)
+    pairs, pair = np.unique(merged * (person.max() + 1) + person, return_inverse=True)
+    own_mean = np.bincount(pair, weights=values) / np.bincount(pair)  # of one person within one group
+    home = pairs // (person.max() + 1)
+    means: Floats = np.bincount(home, weights=own_mean) / np.bincount(home)
     rises = np.concatenate([[True], np.diff(np.maximum.accumulate(means)) > np.abs(means[1:]) * 1e-12])
     return np.compress(rises, means)
 
 
-def _merge(owner: Codes, home: Codes) -> Codes | None:
-    """New groups of neighbours, each with at least `PEOPLE` owners; None if there are fewer in all."""
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(home) > 0]))
-    new, number, held = np.zeros(len(home), np.int64), 0, set[int]()
-    for start, end in zip(starts, [*starts[1:], len(home)], strict=True):
+def _merge(person: Codes, group: Codes) -> Codes | None:
+    """Each row's new group: neighbouring groups joined until each holds `PEOPLE`; None if there are fewer in all."""
+    pairs = np.unique(np.stack([group, person], axis=1), axis=0)
+    owners = np.split(pairs[:, 1], np.flatnonzero(np.diff(pairs[:, 0])) + 1)
+    new, number, held = np.zeros(len(owners), np.int64), 0, set[int]()
+    for old, own in enumerate(owners):
         if len(held) >= PEOPLE:
             number, held = number + 1, set()
-        new[start:end] = number
-        held |= set(owner[start:end][: 2 * PEOPLE].tolist())
+        new[old] = number
+        held |= set(own[:PEOPLE].tolist())
     if len(held) < PEOPLE:  # the last group is short: it joins the one before
         if number == 0:
             return None
         new[new == number] = number - 1
-    return new
+    return new[group]

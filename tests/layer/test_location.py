@@ -23,20 +23,24 @@ def bank() -> dg.Definitions:
     return build(Settings.from_environment({"KEDGE_PIPELINES": str(ROOT / "pipelines")}))
 
 
-def test_the_surface_of_the_bank_is_the_one_committed(bank: dg.Definitions) -> None:
-    """A change of keys, checks, jobs, sensors or schedules is a visible change of a committed file."""
-    graph = bank.resolve_asset_graph()
-    found = {
+def surface(definitions: dg.Definitions) -> dict[str, object]:
+    """Keys, checks, jobs, sensors and schedules by name."""
+    graph = definitions.resolve_asset_graph()
+    return {
         "assets": {
             key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys)
             for key in sorted(graph.get_all_asset_keys())
         },
         "checks": sorted(f"{key.asset_key.to_user_string()}:{key.name}" for key in graph.asset_check_keys),
-        "jobs": sorted(job.name for job in bank.resolve_all_job_defs() if not job.name.startswith("__")),
-        "sensors": sorted(sensor.name for sensor in bank.sensors or []),
-        "schedules": sorted(schedule.name for schedule in bank.schedules or []),
+        "jobs": sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")),
+        "sensors": sorted(sensor.name for sensor in definitions.sensors or []),
+        "schedules": sorted(schedule.name for schedule in definitions.schedules or []),
     }
-    assert found == json.loads(GOLDEN.read_text())
+
+
+def test_the_surface_of_the_bank_is_the_one_committed(bank: dg.Definitions) -> None:
+    """A change of names is a visible change of a committed file: `python tests/layer/test_location.py` writes it."""
+    assert surface(bank) == json.loads(GOLDEN.read_text())
 
 
 def test_every_asset_says_what_it_is(bank: dg.Definitions) -> None:
@@ -113,3 +117,8 @@ def test_compute_goes_into_the_ops_tags_in_the_form_of_dagster_k8s(tmp_path: Pat
         "limits": {"memory": "16Gi", "nvidia.com/gpu": "1"},
     }
     assert "dagster-k8s/config" not in tags["bank__champion"]
+
+
+if __name__ == "__main__":
+    committed = build(Settings.from_environment({"KEDGE_PIPELINES": str(ROOT / "pipelines")}))
+    GOLDEN.write_text(json.dumps(surface(committed), indent=2) + "\n")

@@ -18,7 +18,7 @@ from kedge.training.preprocess import Encoder, Feature
 
 FEATURES = (Feature("opened", "numeric"), Feature("balance", "numeric"), Feature("plan", "category"))
 CPU = Device(kind="cpu", name="CPU", precision="fp32", asked="cpu")
-SMALL = Config(hidden=32, epochs=2)
+SMALL = Config(hidden=16, epochs=2, steps=100)
 
 
 class Table:
@@ -36,8 +36,8 @@ class Table:
 
 @pytest.fixture(scope="module")
 def table(customers: Callable[..., pl.DataFrame]) -> Table:
-    frame = customers(2000)
-    return Table(frame, frame["left"].to_numpy(), 400)
+    frame = customers(1500)
+    return Table(frame, frame["left"].to_numpy(), 500)
 
 
 def auc(network: Network, rows: Rows) -> float:
@@ -60,9 +60,9 @@ def test_learns_what_there_is_to_learn(table: Table) -> None:
 
 
 def test_learns_nothing_from_shuffled_labels(customers: Callable[..., pl.DataFrame]) -> None:
-    frame = customers(6000)
+    frame = customers(4000)
     shuffled = np.random.default_rng(1).permutation(frame["left"].to_numpy())
-    lost = Table(frame, shuffled, 3000)
+    lost = Table(frame, shuffled, 2000)
     fresh = lost.validation
     lost.validation = Rows(lost.train.inputs.rows(slice(0, 600)), lost.train.y_B[:600])
     assert auc(lost.optimize(SMALL).network, fresh) == pytest.approx(0.5, abs=0.04)
@@ -98,7 +98,7 @@ def weights(trained: Trained) -> list[torch.Tensor]:
 
 
 def test_stops_when_validation_no_longer_falls(table: Table) -> None:
-    trained = table.optimize(Config(hidden=64, epochs=40, patience=2, decay=0.0))
+    trained = table.optimize(Config(hidden=32, epochs=40, patience=2, decay=0.0))
     search = [epoch for epoch in trained.epochs if epoch.phase == "search"]
     assert len(search) == trained.best + 2 < 40
     assert trained.best == min(search, key=lambda epoch: epoch.validation_loss or 0).number
@@ -170,7 +170,7 @@ def test_a_rate_that_explodes_is_an_error(table: Table) -> None:
 
 
 def test_bf16_learns_the_same(table: Table) -> None:
-    tiny = replace(SMALL, hidden=8, layers=1)  # bf16 is slow where the CPU has to emulate it
+    tiny = replace(SMALL, hidden=8, layers=1, steps=60)  # bf16 is slow where the CPU has to emulate it
     half = table.optimize(tiny, Device(kind="cpu", name="CPU", precision="bf16", asked="cpu"))
     whole = table.optimize(tiny)
     assert losses(half) != losses(whole)

@@ -85,7 +85,7 @@ def test_the_saved_settings_stand_for_eleven_people(
         plan=pl.when(pl.col("_row") < 10).then(pl.lit("only ten people")).otherwise("plan"),
         balance=pl.when(pl.col("_row") == 20).then(987654321.0).otherwise("balance"),
     )
-    saved = fit(examples(rare, subject=None), Config(hidden=8, epochs=1)).model.save()[SETTINGS].decode()
+    saved = fit(examples(rare, subject=None), Config(hidden=8, epochs=1, steps=1)).model.save()[SETTINGS].decode()
     assert "only ten people" not in saved
     assert "987654321" not in saved
     assert json.loads(saved)["encoder"]["category"] == [["plan", ["basic", "flex", "plus"]]]
@@ -104,7 +104,7 @@ def test_what_cannot_be_learned_from_is_refused(
         (examples(frame.with_columns(left=pl.lit(None, pl.Boolean))), "training rows with an outcome"),
     ):
         with pytest.raises(Terminal, match=need):
-            fit(changed, Config(hidden=8, epochs=1))
+            fit(changed, Config(hidden=8, epochs=1, steps=1))
 
 
 def test_rows_without_an_outcome_do_not_train(
@@ -112,7 +112,7 @@ def test_rows_without_an_outcome_do_not_train(
 ) -> None:
     frame = customers(1200)
     late = frame.with_columns(left=pl.when(pl.col("_row") < 1000).then("left"))
-    config = Config(hidden=8, epochs=1)
+    config = Config(hidden=8, epochs=1, steps=1)
     first, second = fit(examples(late), config), fit(examples(frame[:1000]), config)
     assert first.num_rows == {"train": 900, "validation": 100, "without_outcome": 200}
     assert first.model.save() == second.model.save()
@@ -121,7 +121,7 @@ def test_rows_without_an_outcome_do_not_train(
 
 def test_categories_of_a_text_target(customers: Callable[..., pl.DataFrame], examples: Callable[..., Examples]) -> None:
     frame = customers(1000)
-    config = Config(hidden=8, epochs=1)
+    config = Config(hidden=8, epochs=1, steps=1)
     named = frame.with_columns(left=pl.when("left").then(pl.lit("gone")).otherwise(pl.lit("stays")))
     first, second = fit(examples(frame), config), fit(examples(named, positive="gone"), config)
     assert np.array_equal(first.model.score(frame), second.model.score(named))

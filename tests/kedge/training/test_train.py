@@ -19,7 +19,8 @@ from kedge.training.order import OUT, Order
 from kedge.training.train import CODE_VERSION, train
 from kedge.training.training_set import assemble
 
-ENCODER, LOSSES = "?", [0.0]
+ENCODER = "8b63400361671c59c00f28d27852c9b0b566ae78480fa7cb2a6c8f026cd73287"
+LOSSES = [0.684, 0.551, 0.497]
 Launch = Callable[[Order], None]
 
 
