@@ -33,6 +33,8 @@ lint: $(READY)  ## ruff, mypy --strict, import-linter
 
 test: lint  ## lint, then the tests that need nothing but this repository (at most 10 minutes on 2 cores)
 	$(BIN)/pytest -n 2 --dist loadfile
+	@echo 'Deselected, for they need a GPU or a cluster:'
+	@$(BIN)/pytest --collect-only --quiet -m 'gpu or cluster' || [ $$? -eq 5 ]
 
 test-real: $(READY)  ## the examples on real tables from ../shared/data (KEDGE_REAL_DATA names another folder)
 	$(BIN)/pytest -m real

@@ -32,7 +32,8 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
 
             launch = launch_through_pipes(context)
             outcome = train(workspace, declaration, launch=launch, tracking=store.tracking())
-            page = f"{workspace.settings.mlflow_page}/{outcome.notes['mlflow']['page']}"
-        yield from release(context.asset_key, outcome, {"mlflow": dg.MetadataValue.url(page)})
+            tracked = outcome.notes.get("mlflow")
+            page = f"{workspace.settings.mlflow_page}/{tracked['page']}" if tracked else None
+        yield from release(context.asset_key, outcome, {"mlflow": dg.MetadataValue.url(page)} if page else None)
 
     return _model

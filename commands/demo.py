@@ -6,7 +6,7 @@ Only the bank is simulated. Files are dropped into an inbox; Dagster's daemon, i
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from resources.instance import instance
 from resources.launcher import WarmRunLauncher
 
 PIPELINE = "bank"
+NIGHTLY, RETRAIN = f"{PIPELINE}_nightly", f"{PIPELINE}_retrain"
 SEED = 7
 NIGHT_SECONDS = 180
 RETRAIN_SECONDS = 300
@@ -101,25 +102,34 @@ def _night(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, scene: S
     night = bank.night(scene.night)
     date = night.date.isoformat()
     tale.chapter(f"N{scene.night}  {date}  {scene.kind}", scene.story)
+    known = {run.run_id for run in _runs(dagster, RETRAIN)}
     started = time.monotonic()
     bank.write(night, settings.data / "inbox")
-    _wait(dagster, f"{PIPELINE}_nightly", {"dagster/partition": date}, NIGHT_SECONDS)
+    _wait(dagster, NIGHTLY, {"dagster/partition": date}, NIGHT_SECONDS)
     tale.night(date, time.monotonic() - started)
-    cause = _asked_for(dagster, settings)
-    if cause is None:
+    run = _asked_for(dagster, settings, known)
+    if run is None:
         return
-    tale.line(f"Drift has lasted: the sensor asks for a retraining, cause {cause}")
+    tale.line(f"Drift has lasted: the sensor asks for a retraining, cause {run.tags[CAUSE]}")
     started = time.monotonic()
-    _wait(dagster, f"{PIPELINE}_retrain", {CAUSE: cause}, RETRAIN_SECONDS)
+    ended = _wait(dagster, RETRAIN, {CAUSE: run.tags[CAUSE]}, RETRAIN_SECONDS)
+    if ended.status != dg.DagsterRunStatus.SUCCESS:
+        need, got = "a retraining that ends with a decision", f"a run that ended as {ended.status.value}"
+        raise Terminal("demo", need=need, got=got, remedy=f"Read its log: kedge up --demo, run {ended.run_id}.")
     tale.line(f"retrained in {time.monotonic() - started:.1f} s")
     tale.decision()
+
+
+def _runs(dagster: dg.DagsterInstance, job: str, tags: dict[str, str] | None = None) -> Sequence[dg.DagsterRun]:
+    """Runs of a job, the newest first."""
+    return dagster.get_runs(dg.RunsFilter(job_name=job, tags=tags))
 
 
 def _wait(dagster: dg.DagsterInstance, job: str, tags: dict[str, str], seconds: float) -> dg.DagsterRun:
     """The run of `job` with these tags, once it has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        found = dagster.get_runs(dg.RunsFilter(job_name=job, tags=tags), limit=1)
+        found = _runs(dagster, job, tags)
         if found and found[0].is_finished:
             return found[0]
         time.sleep(POLL_SECONDS)
@@ -131,8 +141,11 @@ def _wait(dagster: dg.DagsterInstance, job: str, tags: dict[str, str], seconds: 
     )
 
 
-def _asked_for(dagster: dg.DagsterInstance, settings: Settings) -> str | None:
-    """The cause of the retraining that the drift sensor will ask for, by the same rule on the same facts."""
+def _asked_for(dagster: dg.DagsterInstance, settings: Settings, known: set[str]) -> dg.DagsterRun | None:
+    """The retraining that the sensor asks for after a night; None when, by the same rule, it will not ask.
+
+    The rule is asked before the runs are looked at: once the sensor has started its run, the rule says "wait".
+    """
     from kedge.history import facts
     from kedge.retrain import RetrainPolicy, decide
     from kedge.spec import load
@@ -140,6 +153,13 @@ def _asked_for(dagster: dg.DagsterInstance, settings: Settings) -> str | None:
     from sensors.history import undecided
 
     declaration = load(settings.pipelines / PIPELINE / "defs.yaml")
-    known = facts(Workspace.open(settings), declaration, undecided(dagster, f"{PIPELINE}_retrain"))
-    decision = decide(known, RetrainPolicy.of(declaration))
-    return decision.cause if decision.action == "retrain" else None
+    while True:
+        rule = decide(
+            facts(Workspace.open(settings), declaration, undecided(dagster, RETRAIN)), RetrainPolicy.of(declaration)
+        )
+        new = [run for run in _runs(dagster, RETRAIN) if run.run_id not in known]
+        if new:
+            return new[-1]
+        if rule.action != "retrain":
+            return None
+        time.sleep(POLL_SECONDS)

@@ -17,4 +17,5 @@ def demo_environment() -> dict[str, str]:
         "KEDGE_KEYS": str(folder / "keys"),
         "KEDGE_DATA": str(folder / "data"),
         "KEDGE_PIPELINES": str(project_root() / "pipelines"),
+        "KEDGE_MLFLOW_URI": "",  # the default, below KEDGE_HOME, whatever your own environment says
     }

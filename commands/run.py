@@ -10,6 +10,8 @@ from rich.console import Console
 
 from kedge.errors import Terminal
 from kedge.settings import Settings
+from kedge.source import calendar
+from kedge.spec import load
 from resources.cause import Cause
 from resources.instance import instance
 
@@ -21,6 +23,12 @@ def run(settings: Settings, pipeline: str, first: str, last: str, job: str, cons
 
     Each night is a run of its own: a blocked one stops nothing but itself.
     """
+    declaration = load(settings.pipelines / pipeline / "defs.yaml")
+    for night in (first, last):
+        calendar.day(declaration, night)
+    if last < first:
+        need, got = "a night that is not before --partition", f"{last}, which is before {first}"
+        raise Terminal("--until", need=need, got=got, remedy="Swap them.")
     with instance(settings) as dagster:
         if job == "retrain":
             return 0 if retrain(dagster, settings, pipeline, last, console) else 1
@@ -32,7 +40,7 @@ def run(settings: Settings, pipeline: str, first: str, last: str, job: str, cons
 
 def nights(first: str, last: str) -> list[str]:
     """Calendar days from `first` to `last`, both included."""
-    start, days = _date(first), (_date(last) - _date(first)).days
+    start, days = date.fromisoformat(first), (date.fromisoformat(last) - date.fromisoformat(first)).days
     return [(start + timedelta(days=day)).isoformat() for day in range(days + 1)]
 
 
@@ -75,15 +83,3 @@ def _job(name: str) -> dg.JobDefinition:
     from pipelines.definitions import defs
 
     return defs.resolve_job_def(name)
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Terminal(
-            "--partition",
-            need="a calendar day as YYYY-MM-DD",
-            got=f"{len(text)} characters that are no such day",
-            remedy="Write for instance 2026-01-31.",
-        ) from None

@@ -95,9 +95,8 @@ class Tale:
         return told | {"champion": champion, "auc_champion": aucs[champion], "auc_first_champion": aucs[first]}
 
     def _auc(self, model: str, date: str, truth: Any) -> float:
-        from kedge.scoring.night import score_night
-
         from kedge.evaluation.metrics import auc
+        from kedge.scoring.night import score_night
 
         scored = score_night(self._workspace, self._declaration, date, model)
         return round(float(auc(truth[scored["_row"].to_numpy()], scored["score"].to_numpy())), 4)

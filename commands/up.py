@@ -24,6 +24,7 @@ def up(port: int, mlflow_port: int, console: Console, *, demo: bool = False) -> 
     """Start the three services, print their addresses, wait; end all of them when one ends or on Ctrl-C."""
     if demo:
         os.environ.update(demo_environment())
+    os.environ["KEDGE_MLFLOW_PAGE"] = f"http://{HOST}:{mlflow_port}"  # where links in Dagster lead
     settings = Settings.from_environment()
     folder = prepare(settings)
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,9 @@ from dagster.components.core.component_tree import ComponentTree
 from kedge.offline import silence
 from kedge.settings import Settings
 from kedge.spec import load_all
-from resources.sqlite import hasten
 from resources.store import Store
 
 silence()
-hasten()
 
 
 def build(settings: Settings) -> dg.Definitions:
@@ -47,7 +45,7 @@ def _declared(folder: Path) -> dg.Definitions:
     module = ModuleType(f"declared_{folder.name}")
     module.__file__, module.__path__ = str(folder / "__init__.py"), [str(folder)]
     sys.modules[module.__name__] = module
-    return ComponentTree.from_module(module, project_root=folder.parent).build_defs()
+    return ComponentTree.from_module(module, project_root=folder.parent).build_defs_at_path(folder)
 
 
 defs = build(Settings.from_environment())

@@ -30,7 +30,7 @@ def materialize(key: dg.AssetKey, outcome: "Outcome", metadata: Metadata | None 
     return dg.MaterializeResult(
         asset_key=key,
         metadata={
-            "dagster/row_count": outcome.rows,
+            **({"dagster/row_count": outcome.rows} if outcome.version.manifest.schema else {}),
             "version": outcome.version.id,
             "written": outcome.written,
             **{name: value for name, value in outcome.facts.items() if value is not None},

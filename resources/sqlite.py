@@ -11,15 +11,15 @@ import sqlite3
 from collections import OrderedDict
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
-
 KEPT_OPEN = 8
 _kept: OrderedDict[str, sqlite3.Connection] = OrderedDict()
 
 
 def hasten() -> None:
     """Apply to every SQLite connection that SQLAlchemy opens in this process; a second call does nothing."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
     if not event.contains(Engine, "connect", _opened):
         event.listen(Engine, "connect", _opened)
 

@@ -1,6 +1,7 @@
 """Somebody must look: failed runs, and failed checks, which Dagster by itself reports to nobody."""
 
 import json
+from typing import Literal, get_args
 
 import dagster as dg
 from dagster import DagsterEventType, RunStatusChangeRecordsFilter
@@ -9,6 +10,8 @@ from kedge.spec import Declaration
 
 TICK_SECONDS = 10
 BATCH = 200
+Ending = Literal[DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED, DagsterEventType.RUN_SUCCESS]
+ENDINGS: tuple[Ending, ...] = get_args(Ending)
 
 
 def sensor(declaration: Declaration) -> dg.SensorDefinition:
@@ -34,23 +37,31 @@ def sensor(declaration: Declaration) -> dg.SensorDefinition:
 def _since(instance: dg.DagsterInstance, pipeline: str, cursor: dict[str, int]) -> tuple[list[str], dict[str, int]]:
     """Alert lines of the runs that ended after `cursor`, and the cursor after them."""
     lines, after = [], dict(cursor)
-    for ending in (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS):
+    for ending in ENDINGS:
         ended = RunStatusChangeRecordsFilter(ending, after_storage_id=cursor.get(ending.value))
         for record in instance.fetch_run_status_changes(ended, limit=BATCH, ascending=True).records:
             after[ending.value] = record.storage_id
-            entry = record.event_log_entry
-            if (entry.job_name or "").startswith(f"{pipeline}_"):
-                lines += _lines(instance, pipeline, entry, failed=ending == DagsterEventType.RUN_FAILURE)
+            run = instance.get_run_by_id(record.event_log_entry.run_id)
+            if run is not None and _ours(run, pipeline):
+                lines += _lines(instance, pipeline, run)
     return lines, after
 
 
-def _lines(instance: dg.DagsterInstance, pipeline: str, entry: dg.EventLogEntry, *, failed: bool) -> list[str]:
-    lines = [f"ALERT {pipeline}: run {entry.run_id} of {entry.job_name} failed"] if failed else []
-    for logged in instance.all_logs(entry.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
+def _ours(run: dg.DagsterRun, pipeline: str) -> bool:
+    """Whether a run is of one of the pipeline's jobs or, started by "Materialize" or a backfill, of its assets."""
+    if run.job_name in (f"{pipeline}_nightly", f"{pipeline}_retrain"):
+        return True
+    return any(key.path[0] == pipeline for key in run.asset_selection or ())
+
+
+def _lines(instance: dg.DagsterInstance, pipeline: str, run: dg.DagsterRun) -> list[str]:
+    good = run.status == dg.DagsterRunStatus.SUCCESS
+    lines = [] if good else [f"ALERT {pipeline}: run {run.run_id} of {run.job_name} ended as {run.status.value}"]
+    for logged in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
         if logged.dagster_event is None:
             continue
         check = logged.dagster_event.asset_check_evaluation_data
         if not check.passed:
-            where = f"{check.asset_key.to_user_string()}, partition {check.partition or '-'}, run {entry.run_id}"
+            where = f"{check.asset_key.to_user_string()}, partition {check.partition or '-'}, run {run.run_id}"
             lines.append(f"ALERT {pipeline}: check {check.check_name} failed ({check.severity.value}; {where})")
     return lines

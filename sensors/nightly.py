@@ -22,7 +22,10 @@ def schedule(declaration: Declaration) -> dg.ScheduleDefinition:
         description="Says when yesterday's delivery is missing." if by_file else "Starts yesterday's night.",
     )
     def _nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        yesterday = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+        day = (context.scheduled_execution_time - timedelta(days=1)).date()
+        yesterday = day.isoformat()
+        if day < declaration.partitions.start:
+            return dg.SkipReason(f"{yesterday} lies before partitions.start")
         if not by_file:
             return dg.RunRequest(run_key=yesterday, partition_key=yesterday)
         if delivery_path(declaration, Settings.from_environment(), yesterday).exists():

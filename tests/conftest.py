@@ -18,24 +18,19 @@ TIERS = {
 
 silence()
 
+KEPT = {"KEDGE_REAL_DATA"}  # where the real tables are: read, never written
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to another tier; `make test` lists it."""
     if config.option.markexpr:
         return
-    kept, left_out = [], []
-    for item in items:
-        (left_out if any(item.get_closest_marker(name) for name in TIERS) else kept).append(item)
-    items[:] = kept
-    config.stash[LEFT_OUT] = [item.nodeid for item in left_out]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in TIERS)]
+    items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
 
-LEFT_OUT = pytest.StashKey[list[str]]()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for nodeid in config.stash.get(LEFT_OUT, []):
-        terminalreporter.write_line(f"deselected: {nodeid}")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.stats.get("skipped", []):
         terminalreporter.write_line(f"SKIPPED, which counts as a failure: {report.nodeid}", red=True)
 
@@ -62,7 +57,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(autouse=True)
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the developer's own `.kedge` or key ring."""
-    for name in [name for name in os.environ if name.startswith(("KEDGE_", "DAGSTER_HOME"))]:
+    for name in [name for name in os.environ if name.startswith(("KEDGE_", "DAGSTER_HOME")) and name not in KEPT]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KEDGE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KEDGE_KEYS", str(tmp_path / "keys"))

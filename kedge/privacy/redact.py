@@ -33,17 +33,15 @@ def redact(column: str, columns: Sequence[PlannedColumn]) -> pl.Expr:
         column: of type String.
         columns: all of the plan.
     """
-    text = pl.col(column).str.replace_all(_INVISIBLE, "").str.normalize("NFKC")
-    for kind, pattern in PATTERNS.items():
-        text = text.str.replace_all(pattern, tag(kind))
+    text = _without_patterns(pl.col(column).str.replace_all(_INVISIBLE, "").str.normalize("NFKC"))
     own = [form for other in columns if other.name != column for form in _forms(other)]
-    if not own:
-        return text.alias(column)
     owners = [owner for owner, _ in own]
     row = pl.struct(text.alias("text"), *(value.alias(str(at)) for at, (_, value) in enumerate(own)))
-    return row.map_batches(lambda rows: _without_own(rows, owners), return_dtype=pl.String, is_elementwise=True).alias(
-        column
-    )
+
+    def cut(rows: pl.Series) -> pl.Series:
+        return _settled(_without_own(rows, owners) if owners else rows.struct.field("text"))
+
+    return row.map_batches(cut, return_dtype=pl.String, is_elementwise=True).alias(column)
 
 
 def tag(kind: str) -> str:
@@ -58,7 +56,27 @@ def tags(columns: Sequence[PlannedColumn]) -> dict[str, str]:
 
 def leftover(column: str) -> pl.Expr:
     """Number of texts in which a pattern finds something; 0 after redaction."""
-    return pl.any_horizontal(pl.col(column).str.contains(pattern) for pattern in PATTERNS.values()).sum()
+    return _matches(column).sum()
+
+
+def _matches(column: str) -> pl.Expr:
+    return pl.any_horizontal(pl.col(column).str.contains(pattern) for pattern in PATTERNS.values())
+
+
+def _without_patterns(text: pl.Expr) -> pl.Expr:
+    for kind, pattern in PATTERNS.items():
+        text = text.str.replace_all(pattern, tag(kind))
+    return text
+
+
+def _settled(texts: pl.Series) -> pl.Series:
+    """The texts with the patterns replaced until none finds anything: a cut is an edge, and what had none before
+    (`555-0123Johnson` without the name) may begin or end at it. It ends, since a tag of a pattern matches none."""
+    frame = texts.to_frame("text")
+    while frame.select(_matches("text").any()).item():
+        found = pl.when(_matches("text")).then(_without_patterns(pl.col("text"))).otherwise("text")
+        frame = frame.with_columns(found.alias("text"))
+    return frame["text"]
 
 
 def _identifies(column: PlannedColumn) -> bool:

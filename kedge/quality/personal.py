@@ -1,4 +1,8 @@
-"""Personal data where nobody declared any: patterns of it in text columns that would be released as they are."""
+"""Personal data where nobody declared any: patterns of it in text columns that would be released as they are.
+
+It catches a column that holds another kind of thing than its declaration says. Single stray cells pass: an e-mail
+address in fewer than 1 % of a column's distinct values is released with them.
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +14,6 @@ from kedge.spec import Declaration
 
 KINDS = ("email", "iban", "card", "ssn", "phone", "ip")
 SHARE = 0.01  # of a column's distinct values
-MAX_DISTINCT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,8 @@ def looked_at(declaration: Declaration) -> tuple[str, ...]:
 
 
 def _worst(frame: pl.LazyFrame, declaration: Declaration, name: str) -> Suspicion | None:
-    distinct = frame.select(text(name, declaration.columns[name]).alias(name)).drop_nulls().unique().head(MAX_DISTINCT)
+    # All of them, 0.3 us each and kind: a part of them would give another verdict whenever their order changed.
+    distinct = frame.select(text(name, declaration.columns[name]).alias(name)).drop_nulls().unique()
     patterns = [pl.col(name).str.contains(PATTERNS[kind]).mean().alias(kind) for kind in KINDS]
     shares = {kind: share or 0.0 for kind, share in distinct.select(patterns).collect().row(0, named=True).items()}
     kind = max(shares, key=shares.__getitem__)

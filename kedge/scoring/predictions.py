@@ -73,6 +73,14 @@ class _Night:
 
     def _findings(self, rows: pl.DataFrame) -> Findings:
         facts: dict[str, Fact] = {"rows": len(rows), "model": self.model.id}
-        if len(rows) >= _MIN_PEOPLE:
+        if self._people(rows) >= _MIN_PEOPLE:
             facts["score_mean"] = float(rows[SCORE].to_numpy().mean())
         return Findings(facts=facts, notes={"raw": raw_ancestor(self.validated), "model": self.model.id})
+
+    def _people(self, rows: pl.DataFrame) -> int:
+        """How many different people the rows are of; without a subject every row counts as one."""
+        subject = self.declaration.subject
+        if subject is None:
+            return len(rows)
+        mine = self.validated.scan().join(rows.lazy().select(ROW), on=ROW, how="semi")
+        return int(mine.select(pl.col(subject).drop_nulls().n_unique()).collect().item())

@@ -18,6 +18,8 @@ from kedge.settings import Settings
 from kedge.source.file import companion, fingerprint, source_manifest
 from kedge.spec import Declaration
 
+GROWING = "complete when it is the same at the next look"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
@@ -88,7 +90,7 @@ def _complete(path: Path, entry: Mapping[str, Any], *, unchanged: bool) -> dict[
     if announced is not None and announced.bytes != entry["bytes"]:
         return {"waiting": f"{entry['bytes']} bytes where its manifest announces {announced.bytes}"}
     if announced is None and not unchanged and not companion(path, "done").exists():
-        return {"waiting": "complete when it is the same at the next look"}
+        return {"waiting": GROWING}
     if entry["sha256"] is None:
         found = fingerprint(path)
         after = path.lstat()

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from kedge.workspace import Workspace
 
 
+def current(ws: "Workspace", declaration: Declaration, partition: str) -> str | None:
+    """Id of the current raw version of `partition`."""
+    version = ws.dataset(declaration.name, "raw").current(partition)
+    return None if version is None else version.id
+
+
 def stored(ws: "Workspace", declaration: Declaration, partition: str) -> bool:
     """Whether the current raw version of `partition` was made from the very bytes that lie in the inbox now."""
     version = ws.dataset(declaration.name, "raw").current(partition)

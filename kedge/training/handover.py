@@ -1,6 +1,7 @@
 """A secret for one child process: a named pipe in a private folder, so that it is never on a disk or in a command line.
 
-An anonymous pipe would not do: torchrun closes inherited descriptors.
+An anonymous pipe would not do: torchrun closes inherited descriptors. The pipe stays open until the parent is done with
+the child, so that a child whose parent was killed notices and does not work on for nobody.
 """
 
 import errno
@@ -8,7 +9,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,17 +17,19 @@ from kedge.errors import Transient
 
 WAIT_SECONDS = 120.0  # for the other side; importing torch on a busy machine takes its time
 _PAUSE_SECONDS = 0.02
+_LENGTH_BYTES = 8
 
 
 @contextmanager
 def serve(pipe: Path, content: bytes) -> Iterator[None]:
     """Make the named pipe and give `content` to the first process that opens it.
 
-    Leaving the block withdraws the offer, whether or not anybody came.
+    Leaving the block withdraws the offer, whether or not anybody came, and lets go of the child.
     """
     os.mkfifo(pipe, 0o600)
     over = threading.Event()
-    server = threading.Thread(target=_give, args=(pipe, content, over), name="kedge-handover", daemon=True)
+    framed = len(content).to_bytes(_LENGTH_BYTES) + content
+    server = threading.Thread(target=_give, args=(pipe, framed, over), name="kedge-handover", daemon=True)
     server.start()
     try:
         yield
@@ -36,15 +39,16 @@ def serve(pipe: Path, content: bytes) -> Iterator[None]:
         pipe.unlink()
 
 
-def _give(pipe: Path, content: bytes, over: threading.Event) -> None:
+def _give(pipe: Path, framed: bytes, over: threading.Event) -> None:
     descriptor = _open(pipe, over)
     if descriptor is None:
         return
     try:
-        left = memoryview(content)
+        left = memoryview(framed)
         while left and not over.is_set():
             if select.select([], [descriptor], [], _PAUSE_SECONDS)[1]:
                 left = left[os.write(descriptor, left[: select.PIPE_BUF]) :]
+        over.wait()
     except BrokenPipeError:
         return  # the reader is gone; its exit says why
     finally:
@@ -63,37 +67,56 @@ def _open(pipe: Path, over: threading.Event) -> int | None:
     return None
 
 
-def receive(pipe: Path, wait_seconds: float = WAIT_SECONDS) -> bytes:
-    """Read what the other side gives, to its end.
+@contextmanager
+def receive(pipe: Path, orphaned: Callable[[], None], wait_seconds: float = WAIT_SECONDS) -> Iterator[bytes]:
+    """What the other side gives.
+
+    Args:
+        orphaned: called from a thread if the other side goes away while the block runs.
 
     Raises:
-        Transient: nothing came in time: the process that started this one is gone.
+        Transient: nothing, or only a part, came in time: the process that started this one is gone.
     """
     descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    parts: list[bytes] = []
-    deadline = time.monotonic() + wait_seconds
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(descriptor, over, orphaned), name="kedge-lifeline", daemon=True)
     try:
-        while time.monotonic() < deadline:
-            part = _read(descriptor)
-            if part:
-                parts.append(part)
-            elif parts and part is not None:
-                return b"".join(parts)
-            else:
-                time.sleep(_PAUSE_SECONDS)
+        deadline = time.monotonic() + wait_seconds
+        length = int.from_bytes(_read(descriptor, _LENGTH_BYTES, deadline))
+        content = _read(descriptor, length, deadline)
+        watch.start()
+        yield content
     finally:
+        over.set()
+        if watch.is_alive():
+            watch.join()
         os.close(descriptor)
-    raise Transient(
-        "the training process",
-        need=f"its task within {wait_seconds:g} s",
-        got="nothing" if not parts else "a part of it",
-        remedy="Run the training again.",
-    )
 
 
-def _read(descriptor: int) -> bytes | None:
-    """What is there; nothing at the end or before the other side opened; None while it is silent."""
-    try:
-        return os.read(descriptor, 1 << 20)
-    except BlockingIOError:
-        return None
+def _read(descriptor: int, length: int, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    while (left := length - sum(map(len, parts))) and time.monotonic() < deadline:
+        try:
+            part = os.read(descriptor, min(left, 1 << 20))
+        except BlockingIOError:  # the other side is there and silent
+            part = b""
+        if part:
+            parts.append(part)
+        else:  # also before the other side has opened it
+            time.sleep(_PAUSE_SECONDS)
+    if left:
+        raise Transient(
+            "the training process",
+            need="its task over the pipe",
+            got="a part of it" if parts else "nothing",
+            remedy="The process that started it ended; run the training again.",
+        )
+    return b"".join(parts)
+
+
+def _watch(descriptor: int, over: threading.Event, orphaned: Callable[[], None]) -> None:
+    """Wait for the other side to close the pipe, or for the end."""
+    while not over.wait(0.2):
+        if select.select([descriptor], [], [], 0)[0] and not os.read(descriptor, 1):
+            orphaned()
+            return

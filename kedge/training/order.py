@@ -16,6 +16,12 @@ PIPE = "KEDGE_ORDER"
 OUT = "out"
 """Folder beside the pipe where the training process leaves the model."""
 
+_INHERITED = frozenset(
+    "PATH HOME LANG TZ TMPDIR LD_LIBRARY_PATH VIRTUAL_ENV PYTHONHASHSEED PYTHONDONTWRITEBYTECODE".split()
+)
+_INHERITED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_")
+"""Everything else stays behind: what an environment holds besides is mostly addresses and secrets."""
+
 _QUIET = {
     "OMP_NUM_THREADS": "1",  # torchrun warns when it has to set it itself
     "PYTHONUNBUFFERED": "1",
@@ -31,7 +37,8 @@ class Order:
 
     Attributes:
         command: the program and its arguments.
-        environment: the whole environment; it names neither the lake nor its keys.
+        environment: the whole environment; of the starting process's only what the machine and its libraries need, so
+            that it names neither the lake nor its keys, and no credential of anything else.
         folder: to start in; empty but for the pipe and the folder for the model, and readable by this user only.
     """
 
@@ -50,9 +57,13 @@ class Order:
         workers = ("--nnodes", "1", "--nproc-per-node", "1", "--max-restarts", "0")
         launcher = (sys.executable, "-m", "torch.distributed.run")
         command = (*launcher, *rendezvous, *workers, "-m", "kedge.training.worker")
-        inherited = {name: value for name, value in env.items() if not name.startswith("KEDGE_")}
+        inherited = {name: value for name, value in env.items() if _is_inherited(name)}
         found = {"PYTHONPATH": _python_path(env), PIPE: str(pipe)}
         return cls(command, {**inherited, **_QUIET, **found}, folder)
+
+
+def _is_inherited(name: str) -> bool:
+    return name in _INHERITED or name.startswith(_INHERITED_FAMILIES)
 
 
 def _python_path(env: Mapping[str, str]) -> str:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from kedge.errors import Transient
-
 
 @dataclass(frozen=True)
 class Night:
@@ -65,21 +63,8 @@ class Task:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """
-        Raises:
-            Transient: the pipe ended early.
-        """
-        try:
-            content = json.loads(data)
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
-            raise Transient(
-                "the training process",
-                need="its task over the pipe",
-                got="a part of it",
-                remedy="The process that started it ended; run the training again.",
-            ) from None
+        """The task that `to_bytes` gave."""
+        content = json.loads(data)
         nights = tuple(Night.from_json(night) for night in content.pop("nights"))
         features = tuple((name, kind) for name, kind in content.pop("features"))
         return cls(nights=nights, features=features, **content)

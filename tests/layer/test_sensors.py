@@ -8,6 +8,7 @@ import pytest
 from kedge.history import facts
 from kedge.retrain import Decision, RetrainFacts
 from kedge.settings import Settings
+from kedge.source.take import take
 from kedge.spec import Declaration
 from kedge.testing.bank import Bank
 from kedge.workspace import Workspace
@@ -61,6 +62,63 @@ def test_a_running_night_makes_the_next_one_wait_without_losing_it(
     assert isinstance(result, dg.SensorResult)
     assert "2026-01-30" in str(result.skip_reason)
     assert "2026-01-31" in json.loads(str(result.cursor))["pending"]
+
+
+def test_a_file_that_has_gone_or_is_of_a_day_to_come_stops_nothing(
+    places: Settings, declaration: Declaration, bank: Bank, dagster: dg.DagsterInstance
+) -> None:
+    inbox = places.data / "inbox"
+    gone = bank.write(bank.night(1), inbox)
+    dagster.add_run(_run("bank_nightly", dg.DagsterRunStatus.STARTED, {"dagster/partition": "2026-01-30"}))
+    with dg.build_sensor_context(instance=dagster) as context:
+        busy = arrivals.sensor(declaration)(context)
+    assert isinstance(busy, dg.SensorResult)
+    gone.unlink()
+    bank.write(bank.night(2), inbox)
+    (inbox / "2099-01-01.csv").write_bytes((inbox / "2026-02-01.csv").read_bytes())
+    (inbox / "2099-01-01.csv.done").touch()
+    with dg.DagsterInstance.ephemeral() as idle, dg.build_sensor_context(instance=idle, cursor=busy.cursor) as context:
+        result = arrivals.sensor(declaration)(context)
+    assert isinstance(result, dg.SensorResult)
+    assert [request.partition_key for request in result.run_requests or []] == ["2026-02-01"]
+    with (
+        dg.DagsterInstance.ephemeral() as idle,
+        dg.build_sensor_context(instance=idle, cursor=result.cursor) as context,
+    ):
+        last = arrivals.sensor(declaration)(context)
+    assert isinstance(last, dg.SensorResult)
+    assert "2099-01-01: its day has not ended yet" in str(last.skip_reason)
+
+
+def test_the_first_content_runs_again_when_it_comes_back(
+    places: Settings, declaration: Declaration, bank: Bank, dagster: dg.DagsterInstance
+) -> None:
+    keys, cursor = [], None
+    for number in (1, 2, 1):
+        target = bank.write(bank.night(number), places.data / "incoming")
+        delivered = places.data / "inbox" / "2026-01-31.csv"
+        delivered.parent.mkdir(exist_ok=True)
+        delivered.write_bytes(target.read_bytes())
+        delivered.with_name("2026-01-31.csv.done").touch()
+        with dg.build_sensor_context(instance=dagster, cursor=cursor) as context:
+            result = arrivals.sensor(declaration)(context)
+        assert isinstance(result, dg.SensorResult)
+        keys += [request.run_key for request in result.run_requests or []]
+        cursor = result.cursor
+        take(Workspace.open(places), declaration, "2026-01-31")
+    assert len(set(keys)) == 3
+
+
+def test_a_file_that_contradicts_its_manifest_is_told_once(
+    places: Settings, declaration: Declaration, bank: Bank, dagster: dg.DagsterInstance
+) -> None:
+    delivered = bank.write(bank.night(1), places.data / "inbox")
+    delivered.write_bytes(delivered.read_bytes()[:-10])
+    with dg.build_sensor_context(instance=dagster) as context:
+        result = arrivals.sensor(declaration)(context)
+    assert isinstance(result, dg.SensorResult)
+    assert "2026-01-31.csv" in str(result.skip_reason)
+    assert "manifest" in str(result.skip_reason)
 
 
 def test_drift_that_lasts_asks_for_one_retraining_with_its_cause(
@@ -127,11 +185,27 @@ def test_failed_runs_and_failed_checks_are_alerted_once(
         cursor = context.cursor
     assert isinstance(first, dg.SkipReason)
     assert "check zip_type failed (ERROR; bank/validated, partition -" in str(first.skip_message)
-    assert "of bank_nightly failed" in str(first.skip_message)
+    assert "of bank_nightly ended as FAILURE" in str(first.skip_message)
     with dg.build_sensor_context(instance=dagster, cursor=cursor) as context:
         second = sensor(context)
     assert isinstance(second, dg.SkipReason)
     assert second.skip_message == "nothing has failed"
+
+
+def test_another_pipelines_failures_are_not_ours(declaration: Declaration, dagster: dg.DagsterInstance) -> None:
+    @dg.op
+    def failing() -> None:
+        raise dg.Failure("no")
+
+    @dg.job(name="bank_marketing_nightly")
+    def theirs() -> None:
+        failing()
+
+    theirs.execute_in_process(instance=dagster, raise_on_error=False)
+    with dg.build_sensor_context(instance=dagster) as context:
+        answer = alerts.sensor(declaration)(context)
+    assert isinstance(answer, dg.SkipReason)
+    assert answer.skip_message == "nothing has failed"
 
 
 def _run(job: str, status: dg.DagsterRunStatus, tags: dict[str, str]) -> dg.DagsterRun:

@@ -1,8 +1,5 @@
 from pathlib import Path
 
-import pytest
-
-from kedge.errors import Transient
 from kedge.training.config import Config
 from kedge.training.task import Night, Task
 
@@ -25,9 +22,3 @@ def test_it_survives_the_pipe() -> None:
 def test_it_prints_no_key() -> None:
     assert "8f" not in repr(TASK)
     assert "\\x" not in repr(TASK.nights[0]).replace("b'\\x01'", "").replace("b'\\x02'", "")
-
-
-@pytest.mark.parametrize("length", [0, 10, 200])
-def test_a_part_of_it_is_an_error(length: int) -> None:
-    with pytest.raises(Transient, match="a part of it"):
-        Task.from_bytes(TASK.to_bytes()[:length])

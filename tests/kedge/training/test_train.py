@@ -183,7 +183,7 @@ def test_blocks_train_without_a_subject(bank: Callable[..., Any], customers: Any
     found = bank(columns=columns)
     outcome = pl.when("left").then(pl.lit("gone")).otherwise(pl.lit("stays")).cast(pl.Enum(["stays", "gone"]))
     for day in range(2):
-        found.night(day, customers(1000, seed=day).select("_row", "balance", "plan", left=outcome))
+        found.night(day, customers(5000, seed=day).select("_row", "balance", "plan", left=outcome))
     assemble(found.ws, found.declaration, cause="no champion", trigger="person")
     trained = train(found.ws, found.declaration, launch=launch_here)
     rows = load_rows(found.ws, found.declaration, trained.notes["nights"], {HELDOUT})

@@ -76,11 +76,11 @@ def test_nights_under_another_plan_are_skipped(one: Any, customers: Callable[...
 def test_without_a_subject_nobody_is_named(bank: Callable[..., Any], customers: Callable[..., pl.DataFrame]) -> None:
     columns = {"balance": {"type": "float"}, "left": {"type": "bool", "role": "target"}}
     found = bank(columns=columns)
-    found.night(0, customers(500).select("_row", "balance", "left"))
+    found.night(0, customers(5000).select("_row", "balance", "left"))
     outcome = made(found)
     assert outcome.notes["subjects"]["count"] == 0
     assert outcome.notes["holdout"]["by"] == "blocks"
-    assert 0 < outcome.facts["rows_heldout"] < 500
+    assert 0 < outcome.facts["rows_heldout"] < 5000
 
 
 def test_nothing_anonymized_is_an_error(bank: Callable[..., Any], one: Any) -> None:

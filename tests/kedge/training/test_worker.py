@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -6,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kedge.errors import Terminal
+from kedge.errors import Terminal, Transient
 from kedge.training import worker
 from kedge.training.handover import serve
 from kedge.training.order import OUT, PIPE
@@ -58,11 +57,16 @@ def test_an_unexpected_error_is_told_without_its_message(
     assert "Erika" not in told
 
 
-def test_an_error_of_kedge_keeps_its_words(start: Callable[[bytes], int], tmp_path: Path) -> None:
-    assert start(EMPTY.to_bytes()[:50]) == 1
-    left = json.loads((tmp_path / OUT / ERROR).read_text())
-    assert left["class"] == "Transient"
-    assert left["got"] == "a part of it"
+def test_an_error_of_kedge_keeps_its_words(
+    start: Callable[[bytes], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gather(task: Task) -> None:
+        raise Transient("a disk", need="to be there", got="none", remedy="Wait.")
+
+    monkeypatch.setattr(worker, "gather", gather)
+    assert start(EMPTY.to_bytes()) == 1
+    with pytest.raises(Transient, match=r"a disk: needs to be there; got none. Wait."):
+        raise_left(tmp_path / OUT)
 
 
 def test_several_processes_are_refused(
