@@ -4,16 +4,18 @@ Importing Great Expectations, Evidently, MLflow and torch takes 7 to 12 seconds;
 default launcher pays the imports for every run. Here `resources.runhost` imports them once and forks (docs/adr/0002).
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +32,9 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_
 from resources.sqlite import hasten
 
 START_TIMEOUT_SECONDS = 120
+PROJECT = Path(__file__).resolve().parent.parent
+GONE = (FileNotFoundError, ConnectionError)
+"""What `ask` meets where no host is, or one that is just ending."""
 
 
 class WarmRunLauncher(RunLauncher, ConfigurableClass):
@@ -37,11 +42,20 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
 
     Args:
         max_concurrent_runs: how many runs the host executes at a time; the others wait inside it, in order.
+        preload: modules that the host imports before it forks; empty means all that a night and a training need
+            (`resources.runhost.HEAVY`). Never modules of this project: a host would keep an old version of them.
     """
 
-    def __init__(self, max_concurrent_runs: int = 2, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(
+        self,
+        max_concurrent_runs: int = 2,
+        preload: Sequence[str] = (),
+        inst_data: ConfigurableClassData | None = None,
+    ) -> None:
         self._max_concurrent_runs = max_concurrent_runs
+        self._preload = tuple(preload)
         self._inst_data = inst_data
+        self._host: subprocess.Popen[bytes] | None = None
         hasten()  # daemon, web server and runs all make this object
         super().__init__()  # type: ignore[no-untyped-call]
 
@@ -54,7 +68,13 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
         return {
             "max_concurrent_runs": dg.Field(
                 int, default_value=2, is_required=False, description="Runs executed at a time; others wait."
-            )
+            ),
+            "preload": dg.Field(
+                dg.Array(str),
+                default_value=[],
+                is_required=False,
+                description="Modules imported before the fork; by default all that a night and a training need.",
+            ),
         }
 
     @classmethod
@@ -71,41 +91,74 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
             instance_ref=self._instance.get_ref(),
             set_exit_code_on_failure=True,
         )
+        self._hand_over({"do": "run", "run_id": run.run_id, "args": serialize_value(args)})
+
+    def _hand_over(self, request: Mapping[str, Any]) -> None:
+        """Once more if the host ends between `start` and `ask`; asked twice, it executes a run once."""
         self.start()
-        ask(self.address, {"do": "run", "run_id": run.run_id, "args": serialize_value(args)})
+        try:
+            ask(self.address, request)
+        except GONE:
+            self.start()
+            ask(self.address, request)
 
     def terminate(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        return bool(ask(self.address, {"do": "terminate", "run_id": run_id})["found"])
+        was = "unknown"
+        for address in self._addresses():
+            with contextlib.suppress(*GONE):
+                was = ask(address, {"do": "terminate", "run_id": run_id})["was"]
+            if was != "unknown":
+                break
+        if was == "waiting":  # there is no process that could report it
+            self._instance.report_run_canceled(run, "Canceled before it began.")
+        return was in ("waiting", "running")
 
     @property
     def supports_check_run_worker_health(self) -> bool:
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        try:
-            state = ask(self.address, {"do": "state", "run_id": run.run_id})["state"]
-        except (FileNotFoundError, ConnectionError):
-            state = "unknown"
-        status = {"running": WorkerStatus.RUNNING, "waiting": WorkerStatus.RUNNING, "ended": WorkerStatus.FAILED}
-        return CheckRunHealthResult(
-            status.get(state, WorkerStatus.FAILED), f"the run host answers {state!r} for this run's process"
-        )
+        state: dict[str, Any] = {"state": "unknown"}
+        for address in self._addresses():
+            with contextlib.suppress(*GONE):
+                state = ask(address, {"do": "state", "run_id": run.run_id})
+            if state["state"] != "unknown":
+                break
+        return CheckRunHealthResult(_worker_status(state), f"the run host answers {state} for this run's process")
 
     @property
     def address(self) -> Path:
-        """Socket of the run host of this instance; in a private folder, and short enough for a socket path."""
-        name = hashlib.sha256(self._instance.root_directory.encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"kedge-{os.getuid()}" / f"{name}.sock"
+        """Socket of the run host of this instance and of these `KEDGE_*` variables.
+
+        A host hands its own environment to its runs; another environment gets another host. In a private folder, and
+        short enough for a socket path.
+        """
+        environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("KEDGE_"))
+        return self._folder / f"{self._mark}-{_digest(json.dumps(environment))}.sock"
+
+    @property
+    def _folder(self) -> Path:
+        return Path(tempfile.gettempdir()) / f"kedge-{os.getuid()}"
+
+    @property
+    def _mark(self) -> str:
+        return _digest(self._instance.root_directory)
+
+    def _addresses(self) -> list[Path]:
+        """This environment's host first, then others of the instance: they may still execute runs of theirs."""
+        others = sorted(set(self._folder.glob(f"{self._mark}-*.sock")) - {self.address})
+        return [self.address, *others]
 
     def start(self) -> None:
         """Start the run host unless it answers; two processes that try at once start one."""
-        self.address.parent.mkdir(mode=0o700, exist_ok=True)
-        if self.address.parent.stat().st_uid != os.getuid():
-            raise PermissionError(f"{self.address.parent} belongs to another user; remove it or set TMPDIR")
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        found = self._folder.lstat()
+        if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
+            raise PermissionError(f"{self._folder} must be a folder of yours with mode 0700; remove it or set TMPDIR")
         with self.address.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self.alive():
@@ -117,33 +170,73 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
             return probe.connect_ex(str(self.address)) == 0
 
     def stop(self) -> None:
-        """End the run host and the runs it executes; nothing happens when there is none."""
-        if self.alive():
-            ask(self.address, {"do": "stop"})
+        """End the run host of this environment and its runs, and wait for that; nothing happens when there is none.
+
+        Runs that waited in it are reported as canceled.
+        """
+        dropped: list[str] = []
+        with contextlib.suppress(*GONE):
+            dropped = ask(self.address, {"do": "stop"})["dropped"]
+        for run_id in dropped:
+            run = self._instance.get_run_by_id(run_id)
+            if run is not None:
+                self._instance.report_run_canceled(run, "The run host was stopped before this run began.")
+        if self._host is not None:
+            self._host.wait()
+            self._host = None
 
     def _spawn(self) -> None:
         log = Path(self._instance.root_directory) / "runhost.log"
+        command = [sys.executable, "-m", "resources.runhost", str(self.address), str(self._max_concurrent_runs)]
         with log.open("ab") as stream:
-            subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
-                [sys.executable, "-m", "resources.runhost", str(self.address), str(self._max_concurrent_runs)],
+            self._host = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
+                [*command, *self._preload],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
+                cwd=PROJECT,  # not the caller's: a relative KEDGE_DATA means the same whoever starts the host
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self.alive():
-            if time.monotonic() > deadline:
+            if self._host.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"the run host did not start within {START_TIMEOUT_SECONDS} s; see {log}")
             time.sleep(0.05)
 
 
+def end_host(instance: dg.DagsterInstance) -> None:
+    """End the warm run host of `instance` and its runs; nothing happens if it uses another launcher."""
+    if isinstance(instance.run_launcher, WarmRunLauncher):
+        instance.run_launcher.stop()
+
+
 def ask(address: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Send one JSON line to the run host and return its answer."""
+    """Send one JSON line to the run host and return its answer.
+
+    Raises:
+        FileNotFoundError, ConnectionError: no host there, or it ended before it answered.
+        TimeoutError: it does not answer.
+        RuntimeError: it did not understand.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(START_TIMEOUT_SECONDS)
         connection.connect(str(address))
         connection.sendall(json.dumps(request).encode() + b"\n")
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
-    return cast("dict[str, Any]", json.loads(answer))
+    if not answer:
+        raise ConnectionResetError("the run host ended before it answered; see runhost.log")
+    found = cast("dict[str, Any]", json.loads(answer))
+    if "error" in found:
+        raise RuntimeError(f"the run host answers: {found['error']}")
+    return found
+
+
+def _worker_status(state: Mapping[str, Any]) -> WorkerStatus:
+    if state["state"] in ("waiting", "running"):
+        return WorkerStatus.RUNNING
+    return WorkerStatus.SUCCESS if state.get("status") == 0 else WorkerStatus.FAILED
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

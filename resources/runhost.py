@@ -1,21 +1,23 @@
 """The run host: loads the heavy libraries once, then forks a process for each run it is asked for.
 
-Started by `resources.launcher`. Only third-party libraries are loaded before the fork, so that a changed declaration or
-asset is seen by the next run; and nothing is computed before the fork, so that no thread pool exists to be lost by it.
+Started by `resources.launcher` as `python -m resources.runhost SOCKET LIMIT [MODULE...]`; the modules to load before
+the fork are `HEAVY` unless named. Only third-party libraries are loaded before the fork, so that a changed declaration
+or asset is seen by the next run; and nothing is computed before the fork, so that no thread pool exists to be lost by
+it. Whatever a client sends, or does not send, is answered or logged, and never ends the host.
 """
 
 import contextlib
 import importlib
 import json
 import os
-import selectors
 import signal
 import socket
 import struct
 import sys
 import time
+import traceback
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,15 @@ HEAVY = (
 POLL_SECONDS = 0.05
 REMEMBERED_RUNS = 1_000
 IDLE_SECONDS = 1_800
+CLIENT_SECONDS = 5
+GRACE_SECONDS = 60
+"""Between SIGTERM and SIGKILL for the runs of a host that ends; a training takes up to 40 to end."""
+REQUEST_BYTES = 64 << 20
+REQUESTS = frozenset({"run", "terminate", "state", "stop"})
+
+
+class BadRequest(ValueError):
+    """A request that is none; its text says what is needed and quotes nothing."""
 
 
 class RunHost:
@@ -61,6 +72,7 @@ class RunHost:
         self.ended: OrderedDict[str, int] = OrderedDict()
         self.stopping = False
         self.server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._told_to_stop: list[socket.socket] = []
 
     def listen(self) -> None:
         """Bind the socket, open to this user only."""
@@ -70,78 +82,103 @@ class RunHost:
         self.server.bind(str(self.address))
         os.umask(old)
         self.server.listen(64)
-        self.server.setblocking(False)
 
     def serve(self) -> None:
         """Answer requests, start waiting runs, reap ended ones, until told to stop or idle for long."""
-        selector = selectors.DefaultSelector()
-        selector.register(self.server, selectors.EVENT_READ)
         last = time.monotonic()
-        while not self.stopping:
-            if selector.select(POLL_SECONDS if self.running or self.waiting else 1.0):
-                self._answer()
-            self._reap()
-            self._start()
-            if self.running or self.waiting:
-                last = time.monotonic()
-            if time.monotonic() - last > IDLE_SECONDS:
-                break
-        self._end_all()
-        self.address.unlink(missing_ok=True)
+        try:
+            while not self.stopping and time.monotonic() - last < IDLE_SECONDS:
+                self._accept()
+                self._reap()
+                self._start()
+                if self.running or self.waiting:
+                    last = time.monotonic()
+        finally:
+            self._end()
 
-    def _answer(self) -> None:
-        connection, _ = self.server.accept()
-        with connection:
-            connection.settimeout(5)
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            if struct.unpack("3i", credentials)[1] != os.getuid():
-                return
-            asked = b"".join(iter(lambda: connection.recv(65_536), b""))
+    def _accept(self) -> None:
+        """Wait for a client, though not for long, and serve it."""
+        self.server.settimeout(POLL_SECONDS if self.running or self.waiting else 1.0)
+        try:
+            connection, _ = self.server.accept()
+        except TimeoutError:
+            return
+        except OSError as error:  # it went away again, or this process has no descriptor left
+            _log(f"accept: {error}")
+            time.sleep(POLL_SECONDS)
+            return
+        try:
+            self._answer(connection)
+        except OSError as error:  # reset, closed, too slow
+            _log(f"a client went away: {error}")
+        finally:
+            if connection not in self._told_to_stop:
+                connection.close()
+
+    def _answer(self, connection: socket.socket) -> None:
+        connection.settimeout(CLIENT_SECONDS)
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        if struct.unpack("3i", credentials)[1] != os.getuid():
+            return
+        try:
+            asked = _receive(connection)
             if not asked:  # somebody only looked whether a host listens
                 return
-            request = json.loads(asked)
+            request = _parse(asked)
+        except BadRequest as error:
+            _log(f"a broken request: {error}")
+            connection.sendall(json.dumps({"error": str(error)}).encode())
+            return
+        if request["do"] == "stop":  # answered when it has been done
+            self.stopping = True
+            self._told_to_stop.append(connection)
+        else:
             connection.sendall(json.dumps(self.handle(request)).encode())
 
-    def handle(self, request: dict[str, Any]) -> dict[str, Any]:
+    def handle(self, request: dict[str, str]) -> dict[str, Any]:
         """Carry out one request and return its answer."""
-        run_id = request.get("run_id", "")
-        if request["do"] == "run":
+        run_id = request["run_id"]
+        if request["do"] == "terminate":
+            return {"was": self._terminate(run_id)}
+        if request["do"] == "run" and self._state(run_id)["state"] == "unknown":  # asked again, it is run once
             self.waiting[run_id] = request["args"]
-        elif request["do"] == "terminate":
-            return {"found": self._terminate(run_id)}
-        elif request["do"] == "state":
-            return {"state": self._state(run_id)}
-        elif request["do"] == "stop":
-            self.stopping = True
-        return {"pid": os.getpid()}
+        return self._state(run_id)
 
-    def _state(self, run_id: str) -> str:
-        places: dict[str, Mapping[str, object]] = {
-            "waiting": self.waiting,
-            "running": self.running,
-            "ended": self.ended,
-        }
-        return next((state for state, place in places.items() if run_id in place), "unknown")
-
-    def _terminate(self, run_id: str) -> bool:
+    def _state(self, run_id: str) -> dict[str, Any]:
         if run_id in self.waiting:
-            del self.waiting[run_id]
-            return True
+            return {"state": "waiting"}
         if run_id in self.running:
+            return {"state": "running", "pid": self.running[run_id]}
+        if run_id in self.ended:
+            return {"state": "ended", "status": self.ended[run_id]}
+        return {"state": "unknown"}
+
+    def _terminate(self, run_id: str) -> str:
+        state: str = self._state(run_id)["state"]
+        if state == "waiting":
+            del self.waiting[run_id]
+        elif state == "running":
             os.kill(self.running[run_id], signal.SIGTERM)
-            return True
-        return False
+        return state
 
     def _start(self) -> None:
         while self.waiting and len(self.running) < self.limit:
-            run_id, args = self.waiting.popitem(last=False)
+            run_id, args = next(iter(self.waiting.items()))
             sys.stdout.flush()
             sys.stderr.flush()
-            process = os.fork()
-            if process == 0:
-                self.server.close()
-                execute(args)
+            parent = os.getpid()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the child has let go of our handler
+            try:
+                process = os.fork()
+                if process == 0:
+                    execute(args, parent, self.server)
+            except OSError as error:  # no memory or no process left: the run stays first in line
+                _log(f"fork: {error}")
+                return
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             self.running[run_id] = process
+            del self.waiting[run_id]
 
     def _reap(self) -> None:
         for run_id, process in list(self.running.items()):
@@ -152,19 +189,65 @@ class RunHost:
         while len(self.ended) > REMEMBERED_RUNS:
             self.ended.popitem(last=False)
 
-    def _end_all(self) -> None:
+    def _end(self) -> None:
+        """Make room for another host, end the runs, tell those who wait for it."""
+        self.address.unlink(missing_ok=True)
+        self.server.close()
         for process in self.running.values():
             os.kill(process, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self.running and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            self._reap()
         for process in self.running.values():
+            os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
+        for connection in self._told_to_stop:
+            with contextlib.suppress(OSError), connection:
+                connection.sendall(json.dumps({"dropped": list(self.waiting)}).encode())
 
 
-def execute(args: str) -> None:
+def _receive(connection: socket.socket) -> bytes:
+    """All that the client sends until it ends its side."""
+    deadline, parts, size = time.monotonic() + CLIENT_SECONDS, [], 0
+    while part := connection.recv(65_536):
+        parts.append(part)
+        size += len(part)
+        if size > REQUEST_BYTES or time.monotonic() > deadline:
+            raise BadRequest(f"needs at most {REQUEST_BYTES} bytes within {CLIENT_SECONDS} s")
+    return b"".join(parts)
+
+
+def _parse(asked: bytes) -> dict[str, str]:
+    try:
+        request = json.loads(asked)
+    except (ValueError, RecursionError):
+        raise BadRequest("needs one JSON object") from None
+    if not isinstance(request, dict) or request.get("do") not in REQUESTS:
+        raise BadRequest(f"needs a JSON object whose `do` is one of {', '.join(sorted(REQUESTS))}")
+    needed = {"do"} if request["do"] == "stop" else {"do", "run_id"} | ({"args"} if request["do"] == "run" else set())
+    if not all(isinstance(request.get(name), str) for name in needed):
+        raise BadRequest(f"needs text in {', '.join(sorted(needed))}")
+    return request
+
+
+def _log(line: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk must not end the host
+        sys.stderr.write(f"run host {os.getpid()}: {line}\n")
+        sys.stderr.flush()
+
+
+def execute(args: str, parent: int, server: socket.socket) -> None:
     """In the forked process: do what `dagster api execute_run` does, then leave without returning to the host."""
     code = 1
     try:
+        server.close()
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        from resources.lifetime import end_with
+
+        end_with(parent)
         sys.argv = ["dagster", "api", "execute_run", args]
         from dagster._cli import main
 
@@ -172,15 +255,17 @@ def execute(args: str) -> None:
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:  # noqa: BLE001 - `finally` would swallow it
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def preload() -> None:
+def preload(modules: Sequence[str]) -> None:
     """Import what every run needs."""
-    for name in HEAVY:
+    for name in modules:
         importlib.import_module(name)
 
 
@@ -188,7 +273,7 @@ def main() -> None:
     silence()
     host = RunHost(Path(sys.argv[1]), int(sys.argv[2]))
     host.listen()
-    preload()
+    preload(sys.argv[3:] or HEAVY)
     signal.signal(signal.SIGTERM, lambda *_: setattr(host, "stopping", True))
     host.serve()
 

@@ -1,15 +1,23 @@
-"""Starts the training process through Dagster Pipes, so that its progress streams into the run's log."""
+"""Starts the training process through Dagster Pipes, so that its progress streams into the run's log.
 
+The training process never outlives the run: cancelled, the run ends it, at last by force; killed, torchrun hears of it
+from the kernel and the worker from its pipe (`kedge.training.handover`).
+"""
+
+import contextlib
 import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from resources import lifetime
+
 if TYPE_CHECKING:
     from kedge.training.order import Order
 
-TERMINATION_SECONDS = 20
+TERMINATION_SECONDS = 40
+"""More than the 30 that torchrun grants its worker before it kills it."""
 
 
 def launch_through_pipes(context: dg.AssetExecutionContext) -> Callable[["Order"], None]:
@@ -26,7 +34,8 @@ def launch_through_pipes(context: dg.AssetExecutionContext) -> Callable[["Order"
             message_reader=dg.PipesTempFileMessageReader(),
         ) as session:
             environment = {**order.environment, **session.get_bootstrap_env_vars()}
-            process = subprocess.Popen(order.command, env=environment, cwd=order.folder)  # noqa: S603 - our own module
+            command = lifetime.command(*order.command)
+            process = subprocess.Popen(command, env=environment, cwd=order.folder)  # noqa: S603 - our own module
             _wait(process)
         if process.returncode != 0:
             raise dg.Failure(description=f"the training process ended with exit code {process.returncode}; see its log")
@@ -38,6 +47,15 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait()
     except BaseException:  # the run is being cancelled: the training process must not outlive it
-        process.terminate()
-        process.wait(timeout=TERMINATION_SECONDS)
+        _end(process)
         raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=TERMINATION_SECONDS)
+    finally:  # also when a second interrupt cut the wait short
+        process.kill()
+        process.wait()

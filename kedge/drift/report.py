@@ -16,7 +16,6 @@ from kedge.drift.judge import Night, Scores
 from kedge.drift.reference import Reference, reference, seed_of
 from kedge.drift.sample import Sample, draw
 from kedge.drift.verdict import ColumnVerdict, DayVerdict
-from kedge.errors import Terminal
 from kedge.lake import ALL, Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.registry.store import Registry
@@ -52,14 +51,8 @@ def report(
     model = champion or _in_production(ws, declaration)
     if model is None:
         return None
-    night = ws.dataset(declaration.name, "anonymized").current(partition)
-    if night is None:
-        raise Terminal(
-            f"{declaration.name}/anonymized/{partition}",
-            need="a current version",
-            got="none",
-            remedy="Run the night first; if it was blocked, its checks say why.",
-        )
+    remedy = "Run the night first; if it was blocked, its checks say why."
+    night = ws.dataset(declaration.name, "anonymized").require(partition, remedy)
     return produce(
         ws.dataset(declaration.name, "drift_report"),
         partition,

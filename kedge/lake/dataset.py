@@ -7,7 +7,7 @@ import polars as pl
 
 from kedge.errors import Tampered, Terminal
 from kedge.keys import Wrapped
-from kedge.lake.names import Zone, check_dataset, check_partition, check_zone, is_partition, is_version
+from kedge.lake.names import ALL, Zone, check_dataset, check_partition, check_zone, is_partition, is_version
 from kedge.lake.pointer import read_pointer
 from kedge.lake.secret import Secrets
 from kedge.lake.version import Version
@@ -62,6 +62,18 @@ class Dataset:
                 remedy="Restore the pointer from a backup, or run the stage again.",
             )
         return version
+
+    def require(self, partition: str, remedy: str) -> Version:
+        """The current version of a partition that a stage cannot do without.
+
+        Raises:
+            Terminal: there is none; `remedy` says what to run.
+        """
+        version = self.current(partition)
+        if version is not None:
+            return version
+        where = self.name if partition == ALL else f"{self.name}/{partition}"
+        raise Terminal(f"{self.pipeline}/{where}", need="a current version", got="none", remedy=remedy)
 
     def version(self, partition: str, version: str) -> Version:
         """That version, current or not.

@@ -1,10 +1,7 @@
 """The key of one stored file, for a process that may read this file and nothing else of the lake."""
 
-import base64
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,11 +17,3 @@ class FileKey:
     path: Path
     key: bytes = field(repr=False)
     aad: bytes
-
-    def to_json(self) -> dict[str, str]:
-        """For a pipe, never for a file: it holds the key."""
-        return {"path": str(self.path), "key": base64.b64encode(self.key).decode(), "aad": self.aad.decode()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "FileKey":
-        return cls(Path(data["path"]), base64.b64decode(data["key"]), str(data["aad"]).encode())

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from kedge.errors import Terminal
 from kedge.lake import Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.privacy.classes import Masked, mask, measure
@@ -34,14 +33,8 @@ def anonymize(ws: Workspace, declaration: Declaration, partition: str) -> Outcom
     Raises:
         Terminal: the day has no validated rows that are current.
     """
-    validated = ws.dataset(declaration.name, "validated").current(partition)
-    if validated is None:
-        raise Terminal(
-            f"{declaration.name}/validated/{partition}",
-            need="a current version",
-            got="none",
-            remedy="Run the day's raw and validated first; if it was blocked, its checks say why.",
-        )
+    remedy = "Run the day's raw and validated first; if it was blocked, its checks say why."
+    validated = ws.dataset(declaration.name, "validated").require(partition, remedy)
     crossing = _Crossing(declaration, validated, ws.secrets(declaration.name))
     return produce(
         ws.dataset(declaration.name, "anonymized"),

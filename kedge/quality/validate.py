@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from kedge.errors import Terminal
 from kedge.lake import Dataset, Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.quality import evaluate, personal, suite
@@ -18,7 +17,8 @@ from kedge.spec import Declaration
 if TYPE_CHECKING:
     from kedge.workspace import Workspace
 
-CODE = 1  # raise it when the same raw rows would give other validated rows; guarded by a golden digest in the tests
+# Raised by hand whenever the same raw rows would give other validated rows; a golden digest in the tests guards it.
+CODE_VERSION = 1
 _NAMES_SHOWN = 10
 
 
@@ -40,14 +40,7 @@ def validate(ws: "Workspace", declaration: Declaration, partition: str) -> Valid
     Raises:
         Terminal: there is no raw version.
     """
-    raw = ws.dataset(declaration.name, "raw").current(partition)
-    if raw is None:
-        raise Terminal(
-            f"{declaration.name}/raw/{partition}",
-            need="a current version",
-            got="none",
-            remedy="Take the delivery first.",
-        )
+    raw = ws.dataset(declaration.name, "raw").require(partition, "Take the delivery first.")
     examination = Examination(raw, declaration)
     quarantine = None
     if not examination.strangers and not examination.absent:
@@ -63,7 +56,7 @@ def _produce(dataset: Dataset, examination: "Examination", write: Callable[[Draf
         raw.partition,
         inputs={"raw": raw.id},
         declared=examination.declaration.part(dataset.name),
-        code=CODE,
+        code=CODE_VERSION,
         write=write,
     )
 

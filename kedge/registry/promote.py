@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from kedge import faults
-from kedge.errors import Conflict, Terminal
+from kedge.errors import Conflict
 from kedge.lake import ALL, Version
 from kedge.registry.decision import Champion, Decision
 from kedge.registry.store import Registry
@@ -26,10 +26,8 @@ def promote(ws: Workspace, declaration: Declaration, tracking: Tracking | None) 
         Terminal: nothing was evaluated yet.
         Conflict: the champion is no longer the one the challenger was compared with.
     """
-    evaluation = ws.dataset(declaration.name, "evaluation").current(ALL)
-    if evaluation is None:
-        need, remedy = "an evaluation", f"Run it: kedge run {declaration.name} --job retrain."
-        raise Terminal(f"{declaration.name}/evaluation", need=need, got="none", remedy=remedy)
+    remedy = f"Run it: kedge run {declaration.name} --job retrain."
+    evaluation = ws.dataset(declaration.name, "evaluation").require(ALL, remedy)
     registry = Registry.open(ws.registry_path(declaration.name))
     decision = registry.decided(evaluation.id) or _crowned(registry, evaluation) or _decide(registry, evaluation)
     faults.reach("registry.mirror.before")

@@ -75,6 +75,18 @@ class Tracking:
             raise
         self.client.set_terminated(run.id, "FINISHED")
 
+    def logged(self, pipeline: str, name: str, run: str) -> "TrackedRun | None":
+        """A run that was opened earlier, None if MLflow lost it.
+
+        Args:
+            pipeline, name: as for `run`.
+            run: MLflow's id of it.
+        """
+        experiment = self.experiment(pipeline)
+        found = self.client.search_runs([experiment], filter_string=f"tags.{KEY} = '{name}'")
+        known = any(str(other.info.run_id) == run for other in found)
+        return TrackedRun(self, pipeline, name, experiment, run) if known else None
+
     def experiment(self, pipeline: str) -> str:
         """Id of the pipeline's experiment, made on first use."""
         found = self.client.get_experiment_by_name(pipeline)
@@ -136,7 +148,7 @@ def wanted_aliases(known: Mapping[str, int], registry: Registry) -> dict[str, in
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """An open MLflow run.
+    """An MLflow run.
 
     Attributes:
         pipeline: its experiment and registered model.
@@ -161,10 +173,6 @@ class TrackedRun:
 
         self.tracking.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in values.items()])
 
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Figures at one step, in one batch."""
-        self.history([(step, values)])
-
     def history(self, steps: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Figures of many steps (epochs) in one batch: 1,000 single calls cost 2.6 s, one batch 0.06 s."""
         from mlflow.entities import Metric
@@ -174,16 +182,10 @@ class TrackedRun:
         for start in range(0, len(found), 1000):
             self.tracking.client.log_batch(self.id, metrics=found[start : start + 1000])
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Texts beside the run, in one batch."""
-        from mlflow.entities import RunTag
-
-        self.tracking.client.log_batch(self.id, tags=[RunTag(k, v) for k, v in values.items()])
-
     def register(self, files: Mapping[str, bytes]) -> int:
         """Store the model's files in the run and register them as a version with the alias `challenger`.
 
-        A model that is registered already (a rerun) keeps its number.
+        A model that is registered already (a rerun) keeps its number, and the aliases stay as they are.
 
         Args:
             files: name -> bytes, as `TabularModel.save` gives them: open evidence, no row and no value of a person.
@@ -192,7 +194,9 @@ class TrackedRun:
             The number of the registered version.
         """
         known = self.tracking.registered(self.pipeline)
-        number = known.get(self.model) or self._register(files)
+        if self.model in known:
+            return known[self.model]
+        number = self._register(files)
         self.tracking.client.set_registered_model_alias(self.pipeline, "challenger", str(number))
         return number
 

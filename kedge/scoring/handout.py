@@ -33,14 +33,8 @@ def hand_out(ws: Workspace, declaration: Declaration, partition: str, out: Path)
         Terminal: the night was not scored, another suffix, or a place inside `KEDGE_HOME`.
     """
     _check_place(ws, out)
-    scored = ws.dataset(declaration.name, "predictions_restricted").current(partition)
-    if scored is None:
-        raise Terminal(
-            f"{declaration.name}/predictions/{partition}",
-            need="a night that was scored",
-            got="none",
-            remedy=f"Run it: kedge run {declaration.name} --partition {partition}.",
-        )
+    remedy = f"Run the night: kedge run {declaration.name} --partition {partition}."
+    scored = ws.dataset(declaration.name, "predictions_restricted").require(partition, remedy)
     rows = _rows(ws, declaration, scored)
     draft = out.with_name(f".{out.name}.{os.getpid()}{out.suffix}")
     with durable.storage(str(out)):

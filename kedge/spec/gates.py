@@ -43,12 +43,6 @@ class Gate(SpecModel):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": f"^{_TEXT.pattern}$"}
 
-    def holds(self, value: float | None) -> bool:
-        """Whether a measured value passes; a missing one or NaN never does."""
-        if value is None:
-            return False
-        return value >= self.bound if self.op == ">=" else value <= self.bound
-
     def mistakes_for(self, metric: str) -> Iterator[Mistake]:
         """A bound that always or never holds for the metric, or `<=` where more is better (or the reverse)."""
         op = "<=" if metric in SMALLER_IS_BETTER else ">="

@@ -99,7 +99,7 @@ class Retrain(SpecModel):
 
     cooldown: Days = Field(default=3, description="nights after a retraining without another, such as 3d")
     at_most_per_week: Count = Field(default=2, description="retrainings in any seven nights")
-    at_least_every: Reserved = None
+    at_least_every: Days | None = Field(default=None, description="age at which a champion is retrained, such as 30d")
 
 
 class ChampionPolicy(SpecModel):

@@ -14,6 +14,7 @@ from kedge.training.config import Config
 from kedge.training.device import Device, choose
 from kedge.training.loop import optimize
 from kedge.training.model import TabularModel
+from kedge.training.numeric import PEOPLE
 from kedge.training.phase import Epoch, Rows
 from kedge.training.preprocess import Encoder, Feature
 
@@ -49,7 +50,7 @@ class Fitted:
         epochs, best, stopped, finite: as in `loop.Trained`.
         device: where it was trained.
         num_rows: rows by use: train, validation, without_outcome.
-        base_rate: share of the positive class among all rows that trained.
+        base_rate: share of the positive class among all rows that trained; None if they are of too few people.
     """
 
     model: TabularModel
@@ -59,7 +60,7 @@ class Fitted:
     finite: bool
     device: Device
     num_rows: dict[str, int] = field(default_factory=dict)
-    base_rate: float
+    base_rate: float | None
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the model."""
@@ -118,7 +119,7 @@ def fit(
             "validation": int(validation.sum()),
             "without_outcome": int((~known).sum()),
         },
-        base_rate=float(y_B[known].mean()),
+        base_rate=float(y_B[known].mean()) if len(np.unique(people)) >= PEOPLE else None,
     )
 
 

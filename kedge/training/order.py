@@ -16,9 +16,10 @@ PIPE = "KEDGE_ORDER"
 OUT = "out"
 """Folder beside the pipe where the training process leaves the model."""
 
-_INHERITED = frozenset(
-    "PATH HOME LANG TZ TMPDIR LD_LIBRARY_PATH VIRTUAL_ENV PYTHONHASHSEED PYTHONDONTWRITEBYTECODE".split()
-)
+_INHERITED = frozenset({
+    "PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHASHSEED",
+    "PYTHONDONTWRITEBYTECODE",
+})  # fmt: skip
 _INHERITED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_")
 """Everything else stays behind: what an environment holds besides is mostly addresses and secrets."""
 

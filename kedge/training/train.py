@@ -1,7 +1,7 @@
 """The asset `model`: a training set in, a model in the lake and in MLflow out. Trains in a process of its own."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from kedge import faults
 from kedge.errors import Terminal
 from kedge.lake import ALL, ROW, ROWS, Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.people import PART, TRAIN, VALIDATION, load_rows
+from kedge.registry.store import Registry
 from kedge.spec import Declaration
 from kedge.training.config import Config
 from kedge.training.handover import serve
@@ -30,32 +32,29 @@ CODE_VERSION = 1
 
 Launch = Callable[[Order], None]
 
+faults.register("training.register.before")
+
+_KEPT = ("plan", "plan_id", "first", "last", "nights", "subjects", "cause", "trigger")
+
 
 def train(ws: Workspace, declaration: Declaration, *, launch: Launch, tracking: "Tracking | None" = None) -> Outcome:
     """Train on the current training set.
 
     Args:
         launch: starts the training process and waits for its end; raises if it failed. See `launch_local`.
-        tracking: where the training is shown and the model registered as challenger.
+        tracking: where the training is shown and the model registered, once the lake has it.
 
     Returns:
         the outcome for dataset `model`, partition `all`; files `model.safetensors` and `model.json`; check
         `finite_loss`; notes `training_set`, `plan`, `plan_id`, `token_version`, `features`, `first`, `last`, `nights`,
-        `subjects`, `device`, `epochs`, `losses`, `stopped`, and `mlflow` if it is tracked.
+        `subjects`, `device`, `epochs`, `losses`, `stopped`, and `mlflow` {run, page} if it was tracked.
 
     Raises:
         Terminal: there is no training set, the training process failed, or it left no model that loads.
     """
-    training_set = ws.dataset(declaration.name, "training_set").current(ALL)
-    if training_set is None:
-        raise Terminal(
-            f"{declaration.name}/training_set",
-            need="a current version",
-            got="none",
-            remedy="Materialize the training set first.",
-        )
+    training_set = ws.dataset(declaration.name, "training_set").require(ALL, "Materialize the training set first.")
     training = _Training(ws, declaration, training_set, launch, tracking)
-    return produce(
+    outcome = produce(
         ws.dataset(declaration.name, "model"),
         ALL,
         inputs={"training_set": training_set.id},
@@ -64,6 +63,10 @@ def train(ws: Workspace, declaration: Declaration, *, launch: Launch, tracking: 
         seed=declaration.training.seed,
         write=training.write,
     )
+    faults.reach("training.register.before")
+    if tracking is not None and outcome.released:
+        _register(tracking, Registry.open(ws.registry_path(declaration.name)), outcome)
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,14 @@ class _Training:
     tracking: "Tracking | None"
 
     def write(self, draft: Draft) -> Findings:
-        notes = self.training_set.manifest.notes
-        tags = {"cause": notes["cause"], "trigger": notes["trigger"], "training_set": self.training_set.id}
         if self.tracking is None:
             return self._findings(*self._train(draft))
+        notes = self.training_set.manifest.notes
+        tags = _tags({**notes, "training_set": self.training_set.id})
         with self.tracking.run(self.declaration.name, draft.version, tags) as run:
             files, found = self._train(draft)
-            number = _show(run, files, found)
-        return self._findings(files, found, mlflow={"run": run.id, "page": run.page, "version": number})
+            _show(run, found["config"], found["device"], found["epochs"])
+        return self._findings(files, found, mlflow={"run": run.id, "page": run.page})
 
     def _train(self, draft: Draft) -> tuple[dict[str, bytes], dict[str, Any]]:
         """Model files and result of the training process; the files are in the draft."""
@@ -128,7 +131,7 @@ class _Training:
         self, files: Mapping[str, bytes], found: Mapping[str, Any], mlflow: Mapping[str, Any] | None = None
     ) -> Findings:
         notes = self.training_set.manifest.notes
-        kept = {name: notes[name] for name in ("plan", "plan_id", "first", "last", "nights", "subjects", "cause")}
+        kept = {name: notes[name] for name in _KEPT}
         trained = {
             **kept,
             "training_set": self.training_set.id,
@@ -208,13 +211,34 @@ def _facts(files: Mapping[str, bytes], found: Mapping[str, Any], notes: Mapping[
     }
 
 
-def _show(run: "TrackedRun", files: Mapping[str, bytes], found: Mapping[str, Any]) -> int:
-    """Tell MLflow; the number of the registered version."""
-    run.params({**found["config"], **{f"device_{key}": value for key, value in found["device"].items()}})
+def _tags(notes: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(notes[name]) for name in ("cause", "trigger", "training_set")}
+
+
+def _show(
+    run: "TrackedRun", config: Mapping[str, Any], device: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]]
+) -> None:
+    """Tell MLflow how the training went."""
+    run.params({**config, **{f"device_{key}": value for key, value in device.items()}})
     history = []
-    for step, epoch in enumerate(found["epochs"], start=1):
+    for step, epoch in enumerate(epochs, start=1):
         measured = {name: epoch[name] for name in ("train_loss", "validation_loss", "rows_per_second")}
         named = {f"{epoch['phase']}_{name}": value for name, value in measured.items() if value is not None}
         history.append((step, named))
     run.history(history)
-    return run.register(files)
+
+
+def _register(tracking: "Tracking", registry: Registry, outcome: Outcome) -> None:
+    """Register the model that the lake has; a run that was killed before leaves it to the next, which finds it current.
+
+    A training that MLflow does not know (it was not tracked, or MLflow's store was lost) is shown there now.
+    """
+    version, notes = outcome.version, outcome.notes
+    pipeline = version.dataset.pipeline
+    if version.id not in tracking.registered(pipeline):
+        run = tracking.logged(pipeline, version.id, notes["mlflow"]["run"]) if "mlflow" in notes else None
+        if run is None:
+            with tracking.run(pipeline, version.id, _tags(notes)) as run:
+                _show(run, notes["config"], notes["device"], notes["losses"])
+        run.register({name: version.read_bytes(name) for name in version.manifest.files})
+    tracking.mirror(pipeline, registry)

@@ -130,6 +130,16 @@ def test_a_dataset_without_versions_is_empty(lake: Lake) -> None:
         dataset.version("2026-01-01", "../../x")
 
 
+def test_a_version_that_a_stage_cannot_do_without(lake: Lake, store) -> None:  # type: ignore[no-untyped-def]
+    dataset = lake.dataset("restricted", "bank", "raw")
+    with pytest.raises(Terminal, match=r"^bank/raw/2026-01-01: needs a current version; got none. Take it first."):
+        dataset.require("2026-01-01", "Take it first.")
+    with pytest.raises(Terminal, match="^bank/raw: needs"):
+        dataset.require("all", "Take it first.")
+    stored = store(dataset)
+    assert dataset.require("2026-01-01", "Take it first.").id == stored.version.id
+
+
 def test_pipelines_do_not_open_each_others_files(lake: Lake, store) -> None:  # type: ignore[no-untyped-def]
     bank, shop = (lake.dataset("restricted", pipeline, "raw") for pipeline in ("bank", "shop"))
     mine, other = store(bank).version, store(shop).version

@@ -91,6 +91,30 @@ def test_short_and_missing_own_values_are_not_looked_for():
     assert redacted("a b 10", zip="b", name=None) == "a b 10"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("call 555-0123Johnson", "call <PHONE><NAME>"),
+        ("Johnson078-05-1120", "<NAME><SSN>"),
+        ("+" + 40 * "1", "<PHONE><CARD>"),  # what the first tag leaves over
+    ],
+)
+def test_what_begins_or_ends_at_a_cut_is_found_as_well(text: str, expected: str):
+    assert redacted(text, name="Johnson") == expected
+
+
+def test_a_text_column_alone_settles_too():
+    frame = pl.DataFrame({"notes": ["+" + 40 * "1", None]})
+    assert frame.select(redact("notes", [NOTES]))["notes"].to_list() == ["<PHONE><CARD>", None]
+
+
+@given(st.text(alphabet="0123456789+-. ()@:/aAoJhns", max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_no_pattern_is_left_whatever_is_cut(text: str):
+    once = redacted(text, name="Johns", zip="0123")
+    assert pl.DataFrame({"notes": [once]}).select(leftover("notes")).item() == 0
+
+
 def test_rows_keep_their_own_values_apart():
     frame = pl.DataFrame(
         {

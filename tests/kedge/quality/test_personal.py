@@ -45,6 +45,13 @@ def test_less_is_not(declare):
     assert look(declare, [*codes, "x.y@example.org"]) == ()
 
 
+def test_every_distinct_value_counts_however_many_there_are(declare):
+    """A part of them, in an order that changes, would give another verdict every time."""
+    codes = [f"code {chr(97 + n % 26)}{n // 26:x}" for n in range(148_500)]
+    (found,) = look(declare, codes + [f"x{n}@example.org" for n in range(1_500)])
+    assert (found.kind, found.share) == ("email", 0.01)
+
+
 def test_a_frequent_value_counts_once(declare):
     assert look(declare, ["x.y@example.org"] + ["code"] * 500)[0].share == 0.5
 

@@ -209,7 +209,7 @@ def test_kill_9_and_a_rerun_give_the_version_of_an_undisturbed_run(ws, declare, 
     assert sorted(entry.name for entry in inbox.iterdir()) == []
 
 
-# Raise kedge.source.take.CODE together with this digest when the same delivery has to give other rows.
+# Raise kedge.source.take.CODE_VERSION together with this digest when the same delivery has to give other rows.
 GOLDEN = {1: "80c49248c344e624"}
 
 
@@ -217,4 +217,4 @@ def test_the_code_version_stands_for_what_the_stage_does(ws, declare, inbox):
     deliver(inbox)
     frame = take(ws, declare(missing=["?"]), DAY).version.scan().collect()
     stored = json.dumps([list(map(str, frame.schema.items())), frame.rows()]).encode()
-    assert {module.CODE: hashlib.sha256(stored).hexdigest()[:16]} == GOLDEN
+    assert {module.CODE_VERSION: hashlib.sha256(stored).hexdigest()[:16]} == GOLDEN

@@ -73,10 +73,10 @@ def test_values_are_parsed_from_the_form_in_which_people_write_them(declare: Dec
     assert (bank.compute["model"].gpu, bank.compute["model"].memory, bank.compute["model"].cpu) == (1, "16Gi", "2")
 
 
-def test_a_gate_holds_on_its_bound_and_never_for_nan(declare: Declare) -> None:
-    gates = declare(gates={"auc": ">= 0.75", "brier": "<= 0.2"}).gates
-    assert [gates["auc"].holds(value) for value in (0.75, 0.7499, float("nan"), None)] == [True, False, False, False]
-    assert [gates["brier"].holds(value) for value in (0.2, 0.21, float("nan"), None)] == [True, False, False, False]
+def test_a_champion_may_have_a_maximum_age(declare: Declare, refusal: Refusal) -> None:
+    assert declare().retrain.at_least_every is None
+    assert declare(retrain={"at_least_every": "30d"}).retrain.at_least_every == 30
+    assert "a number of days such as 60d; got 30" in refusal(retrain={"at_least_every": 30})["retrain.at_least_every"]
 
 
 def test_people_are_held_out_where_there_are_any_and_blocks_of_rows_otherwise(declare: Declare) -> None:
@@ -119,7 +119,6 @@ LATER: dict[str, Any] = {
     "retention": {"raw": "90d"},
     "champion__approval": "required",
     "drift__window": "7d",
-    "retrain__at_least_every": "30d",
     "evaluation__test": "test.csv",
     "evaluation__recent": "7d",
     "evaluation__by": "features",

@@ -49,7 +49,7 @@ def test_all_problems_come_at_once_in_the_order_of_lines(problems: Problems) -> 
         .replace("type: float", "type: flaot")
         .replace("[basic, plus]", "[basic, 1]")
         .replace('{auc: ">= 0.75"}', '{auc: "<= 0.75", auk: ">= 1"}')
-        + "  training: {window: 60}\n  aduit: {}\n  retrain: {at_least_every: 30d}\n"
+        + "  training: {window: 60}\n  aduit: {}\n  drift: {window: 7d}\n"
     )
     starts = [line.split(": needs")[0].removeprefix("pipelines/bank/defs.yaml:") for line in problems(text)]
     assert starts == [
@@ -61,7 +61,7 @@ def test_all_problems_come_at_once_in_the_order_of_lines(problems: Problems) -> 
         "10: gates.auk",
         "11: training.window",
         "12: aduit",
-        "13: retrain.at_least_every",
+        "13: drift.window",
     ]
 
 

@@ -1,7 +1,11 @@
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from kedge.training.launch import launch_local
 from kedge.training.order import PIPE, Order
 
 
@@ -13,6 +17,22 @@ def test_the_process_learns_nothing_of_the_lake() -> None:
     assert order.environment["PATH"] == "/bin"
     assert order.environment["PYTHONPATH"].split(":") == [str(Path(__file__).parents[3]), "/mine"]
     assert order.environment["OMP_NUM_THREADS"] == "1"
+
+
+def test_no_secret_of_the_environment_reaches_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "KEDGE_HOME", "KEDGE_KEYS", "DAGSTER_HOME", "MLFLOW_TRACKING_URI")
+    for name in secrets:
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    order = Order.of(tmp_path, tmp_path / "order")
+    lines: list[str] = []
+    look = (sys.executable, "-c", "import os; [print(f'{name}={value}') for name, value in os.environ.items()]")
+    launch_local(replace(order, command=look), lines.append)
+    found = dict(line.rstrip("\n").split("=", 1) for line in lines)
+    assert not found.keys() & set(secrets)
+    assert "planted" not in found.values()
+    assert found.keys() >= {"PATH", "CUDA_VISIBLE_DEVICES", "LC_ALL", "PYTHONPATH", PIPE}
 
 
 def test_torchrun_starts_one_process_on_a_free_port() -> None:
