@@ -28,7 +28,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         **common,
         deps=[key(declaration, "validated")],
         partitions_def=daily(declaration),
-        check_specs=check_specs(declaration, "anonymized", dict.fromkeys(checks, True)),
+        check_specs=check_specs(declaration, "anonymized", dict.fromkeys(checks, True), partitions=daily(declaration)),
         op_tags=op_tags(declaration, "anonymized"),
     )
     def _anonymized(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:

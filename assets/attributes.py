@@ -1,5 +1,6 @@
 """What every asset of a pipeline has in common: key, group, owners, partitions, place to run."""
 
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 import dagster as dg
@@ -55,8 +56,29 @@ def op_tags(declaration: Declaration, name: str) -> dict[str, Any]:
     return {"dagster-k8s/config": {"container_config": {"resources": resources}}}
 
 
-def check_specs(declaration: Declaration, name: str, checks: dict[str, bool]) -> list[dg.AssetCheckSpec]:
-    """Specs of the checks `{name: blocking}` of a partitioned asset."""
+def check_specs(
+    declaration: Declaration,
+    name: str,
+    checks: Mapping[str, bool],
+    *,
+    described: Mapping[str, str] | None = None,
+    partitions: dg.PartitionsDefinition | None = None,
+) -> list[dg.AssetCheckSpec]:
+    """Specs of the checks of an asset.
+
+    Args:
+        checks: name -> whether it blocks.
+        described: name -> one sentence for people, where there is one.
+        partitions: those of the asset, so that a check's history says which day a result is about.
+    """
+    texts = described or {}
     return [
-        dg.AssetCheckSpec(check, asset=key(declaration, name), blocking=blocking) for check, blocking in checks.items()
+        dg.AssetCheckSpec(
+            check,
+            asset=key(declaration, name),
+            blocking=blocking,
+            description=texts.get(check),
+            partitions_def=partitions,
+        )
+        for check, blocking in checks.items()
     ]

@@ -1,7 +1,8 @@
 """Whether the day still looks like what the champion was trained on."""
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -10,6 +11,10 @@ from kedge.drift.checks import check_names
 from kedge.spec import Declaration
 from resources.events import materialize
 from resources.store import Store
+
+if TYPE_CHECKING:
+    from kedge.lake import Outcome
+    from kedge.workspace import Workspace
 
 
 def asset(declaration: Declaration) -> dg.AssetsDefinition:
@@ -24,7 +29,9 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         **common,
         deps=[key(declaration, "predictions"), key(declaration, "anonymized")],
         partitions_def=daily(declaration),
-        check_specs=check_specs(declaration, "drift_report", dict.fromkeys(check_names(declaration), False)),
+        check_specs=check_specs(
+            declaration, "drift_report", dict.fromkeys(check_names(declaration), False), partitions=daily(declaration)
+        ),
         output_required=False,
         op_tags=op_tags(declaration, "drift_report"),
     )
@@ -37,7 +44,16 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         if outcome is None:
             context.log.info(f"skipped: {declaration.name} has no champion whose reference could be compared with")
             return
-        html = dg.MetadataValue.url(f"file://{outcome.facts['html']}")
-        yield materialize(context.asset_key, outcome, {"html": html})
+        yield materialize(context.asset_key, outcome, _links(workspace, outcome))
 
     return _drift_report
+
+
+def _links(workspace: "Workspace", outcome: "Outcome") -> dict[str, dg.MetadataValue[Any]]:
+    """Where people find Evidently's page: as a file, and through `kedge up`."""
+    html = outcome.facts.get("html")
+    if html is None:
+        return {}
+    settings = workspace.settings
+    page = f"{settings.reports_page}/{Path(str(html)).relative_to(settings.reports)}"
+    return {"html": dg.MetadataValue.path(str(html)), "report": dg.MetadataValue.url(page)}

@@ -18,6 +18,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
     good = "Rows that meet the contract, typed. Every rule is a check; Great Expectations confirms the verdict."
     bad = "Rows that break the contract, as received, each with its reasons. Never leaves the restricted zone."
     kinds = {"greatexpectations", "polars"}
+    contract = rules(declaration)
     specs = [
         dg.AssetSpec(
             **attributes(declaration, name, description=text, kinds=kinds),
@@ -31,7 +32,13 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         name=f"{declaration.name}__validated",
         specs=specs,
         partitions_def=daily(declaration),
-        check_specs=check_specs(declaration, "validated", {rule.name: rule.blocking for rule in rules(declaration)}),
+        check_specs=check_specs(
+            declaration,
+            "validated",
+            {rule.name: rule.blocking for rule in contract},
+            described={rule.name: rule.description for rule in contract},
+            partitions=daily(declaration),
+        ),
         op_tags=op_tags(declaration, "validated"),
     )
     def _validated(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:

@@ -89,12 +89,13 @@ def demo(json: Json = None) -> None:
 def up(
     port: Annotated[int, typer.Option(help="Port of Dagster's web UI.")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's web UI.")] = 5000,
+    reports_port: Annotated[int, typer.Option(help="Port of the drift reports.")] = 3001,
     demo: Annotated[bool, typer.Option("--demo", help="Show what the last demo left.")] = False,
 ) -> None:
-    """Start Dagster's web UI and daemon and MLflow on localhost, until interrupted."""
+    """Start Dagster's web UI and daemon, MLflow and the drift reports on localhost, until interrupted."""
     from commands.up import up
 
-    raise typer.Exit(up(port, mlflow_port, Console(), demo=demo))
+    raise typer.Exit(up(port, mlflow_port, reports_port, Console(), demo=demo))
 
 
 def main() -> None:

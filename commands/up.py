@@ -20,27 +20,33 @@ HOST = "127.0.0.1"
 START_SECONDS = 90
 
 
-def up(port: int, mlflow_port: int, console: Console, *, demo: bool = False) -> int:
-    """Start the three services, print their addresses, wait; end all of them when one ends or on Ctrl-C."""
+def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo: bool = False) -> int:
+    """Start the services, print their addresses, wait; end all of them when one ends or on Ctrl-C."""
     if demo:
         os.environ.update(demo_environment())
     os.environ["KEDGE_MLFLOW_PAGE"] = f"http://{HOST}:{mlflow_port}"  # where links in Dagster lead
+    os.environ["KEDGE_REPORTS_PAGE"] = f"http://{HOST}:{reports_port}"
     settings = Settings.from_environment()
     folder = prepare(settings)
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
-    for wanted, option in ((port, "--port"), (mlflow_port, "--mlflow-port")):
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    ports = {"--port": port, "--mlflow-port": mlflow_port, "--reports-port": reports_port}
+    for option, wanted in ports.items():
         _require_free(wanted, option)
     _repair_aliases(settings)
-    logs = {name: folder / f"{name}.log" for name in ("webserver", "daemon", "mlflow")}
+    logs = {name: folder / f"{name}.log" for name in ("webserver", "daemon", "mlflow", "reports")}
     running = [
         start(webserver(port), logs["webserver"]),
         start(daemon(), logs["daemon"]),
         start(mlflow(settings, mlflow_port), logs["mlflow"]),
+        start(reports(settings, reports_port), logs["reports"]),
     ]
     try:
-        for wanted in (port, mlflow_port):
+        for wanted in ports.values():
             _wait_for(wanted, running)
-        console.print(f"Dagster  http://{HOST}:{port}\nMLflow   http://{HOST}:{mlflow_port}")
+        console.print(
+            f"Dagster  http://{HOST}:{port}\nMLflow   http://{HOST}:{mlflow_port}\nReports  http://{HOST}:{reports_port}"
+        )
         console.print(f"State in {settings.home}, logs in {folder}; Ctrl-C ends everything", highlight=False)
         while all(process.poll() is None for process in running):
             time.sleep(0.5)
@@ -73,6 +79,11 @@ def daemon() -> list[str]:
 def mlflow(settings: Settings, port: int) -> list[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     return [*command, "--backend-store-uri", settings.mlflow_uri]
+
+
+def reports(settings: Settings, port: int) -> list[str]:
+    """Evidence for people, on this machine only; it stands for at least 11 people (docs/adr/0006)."""
+    return [sys.executable, "-m", "http.server", str(port), "--bind", HOST, "--directory", str(settings.reports)]
 
 
 def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

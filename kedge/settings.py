@@ -19,6 +19,7 @@ class Settings:
         pipelines: folder of declarations (`KEDGE_PIPELINES`, default `pipelines`).
         mlflow_uri: MLflow's tracking store (`KEDGE_MLFLOW_URI`, default SQLite under `home`).
         mlflow_page: where people reach MLflow's web page; links lead there (`KEDGE_MLFLOW_PAGE`).
+        reports_page: where people reach `reports` (`KEDGE_REPORTS_PAGE`; `kedge up` serves them).
     """
 
     home: Path
@@ -27,6 +28,7 @@ class Settings:
     pipelines: Path
     mlflow_uri: str
     mlflow_page: str
+    reports_page: str
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -52,6 +54,7 @@ class Settings:
             pipelines=Path(env.get("KEDGE_PIPELINES") or "pipelines").absolute(),
             mlflow_uri=env.get("KEDGE_MLFLOW_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
             mlflow_page=(env.get("KEDGE_MLFLOW_PAGE") or "http://127.0.0.1:5000").rstrip("/"),
+            reports_page=(env.get("KEDGE_REPORTS_PAGE") or "http://127.0.0.1:3001").rstrip("/"),
         )
 
     @property

@@ -25,6 +25,8 @@ def build(settings: Settings) -> dg.Definitions:
     names = sorted(load_all(settings.pipelines))
     # Dagster's own component loader uses classes that it calls beta: not for this location's user to act on.
     warnings.filterwarnings("ignore", category=dg.BetaWarning, module="dagster")
+    # Checks carry the partitions of their asset, which Dagster calls a preview.
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     declared = [_declared(settings.pipelines / name) for name in names]
     # Put together by hand, since Dagster refuses to merge definitions of several component trees.
     return dg.Definitions(

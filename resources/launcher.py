@@ -30,11 +30,10 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from resources.sqlite import hasten
+from resources.wire import GONE, ask
 
 START_TIMEOUT_SECONDS = 120
 PROJECT = Path(__file__).resolve().parent.parent
-GONE = (FileNotFoundError, ConnectionError)
-"""What `ask` meets where no host is, or one that is just ending."""
 
 
 class WarmRunLauncher(RunLauncher, ConfigurableClass):
@@ -55,7 +54,7 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
         self._max_concurrent_runs = max_concurrent_runs
         self._preload = tuple(preload)
         self._inst_data = inst_data
-        self._host: subprocess.Popen[bytes] | None = None
+        self._hosts: dict[Path, subprocess.Popen[bytes]] = {}
         hasten()  # daemon, web server and runs all make this object
         super().__init__()  # type: ignore[no-untyped-call]
 
@@ -115,6 +114,8 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
                 break
         if was == "waiting":  # there is no process that could report it
             self._instance.report_run_canceled(run, "Canceled before it began.")
+        if was == "unknown":
+            self._instance.report_engine_event("No run host has a process for this run.", run, cls=type(self))
         return was in ("waiting", "running")
 
     @property
@@ -122,6 +123,8 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        if run.job_code_origin is None:  # executed by the process that made it, such as `kedge run`
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "not a run of the run host")
         state: dict[str, Any] = {"state": "unknown"}
         for address in self._addresses():
             with contextlib.suppress(*GONE):
@@ -174,22 +177,22 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
 
         Runs that waited in it are reported as canceled.
         """
-        dropped: list[str] = []
-        with contextlib.suppress(*GONE):
+        try:
             dropped = ask(self.address, {"do": "stop"})["dropped"]
+        except GONE:
+            return
         for run_id in dropped:
             run = self._instance.get_run_by_id(run_id)
             if run is not None:
                 self._instance.report_run_canceled(run, "The run host was stopped before this run began.")
-        if self._host is not None:
-            self._host.wait()
-            self._host = None
+        if self.address in self._hosts:
+            self._hosts.pop(self.address).wait()
 
     def _spawn(self) -> None:
         log = Path(self._instance.root_directory) / "runhost.log"
         command = [sys.executable, "-m", "resources.runhost", str(self.address), str(self._max_concurrent_runs)]
         with log.open("ab") as stream:
-            self._host = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
+            host = self._hosts[self.address] = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
                 [*command, *self._preload],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -199,7 +202,7 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
             )
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self.alive():
-            if self._host.poll() is not None or time.monotonic() > deadline:
+            if host.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"the run host did not start within {START_TIMEOUT_SECONDS} s; see {log}")
             time.sleep(0.05)
 
@@ -208,28 +211,6 @@ def end_host(instance: dg.DagsterInstance) -> None:
     """End the warm run host of `instance` and its runs; nothing happens if it uses another launcher."""
     if isinstance(instance.run_launcher, WarmRunLauncher):
         instance.run_launcher.stop()
-
-
-def ask(address: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Send one JSON line to the run host and return its answer.
-
-    Raises:
-        FileNotFoundError, ConnectionError: no host there, or it ended before it answered.
-        TimeoutError: it does not answer.
-        RuntimeError: it did not understand.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(START_TIMEOUT_SECONDS)
-        connection.connect(str(address))
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        connection.shutdown(socket.SHUT_WR)
-        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
-    if not answer:
-        raise ConnectionResetError("the run host ended before it answered; see runhost.log")
-    found = cast("dict[str, Any]", json.loads(answer))
-    if "error" in found:
-        raise RuntimeError(f"the run host answers: {found['error']}")
-    return found
 
 
 def _worker_status(state: Mapping[str, Any]) -> WorkerStatus:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kedge.offline import silence
+from resources.wire import CLIENT_SECONDS, BadRequest, parse, receive
 
 HEAVY = (
     "dagster",
@@ -45,15 +46,8 @@ HEAVY = (
 POLL_SECONDS = 0.05
 REMEMBERED_RUNS = 1_000
 IDLE_SECONDS = 1_800
-CLIENT_SECONDS = 5
 GRACE_SECONDS = 60
 """Between SIGTERM and SIGKILL for the runs of a host that ends; a training takes up to 40 to end."""
-REQUEST_BYTES = 64 << 20
-REQUESTS = frozenset({"run", "terminate", "state", "stop"})
-
-
-class BadRequest(ValueError):
-    """A request that is none; its text says what is needed and quotes nothing."""
 
 
 class RunHost:
@@ -111,6 +105,8 @@ class RunHost:
             self._answer(connection)
         except OSError as error:  # reset, closed, too slow
             _log(f"a client went away: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the runs of others go on
+            _log(f"a request was not served: {type(error).__name__} at line {_line(error)}")
         finally:
             if connection not in self._told_to_stop:
                 connection.close()
@@ -121,10 +117,10 @@ class RunHost:
         if struct.unpack("3i", credentials)[1] != os.getuid():
             return
         try:
-            asked = _receive(connection)
+            asked = receive(connection)
             if not asked:  # somebody only looked whether a host listens
                 return
-            request = _parse(asked)
+            request = parse(asked)
         except BadRequest as error:
             _log(f"a broken request: {error}")
             connection.sendall(json.dumps({"error": str(error)}).encode())
@@ -207,28 +203,8 @@ class RunHost:
                 connection.sendall(json.dumps({"dropped": list(self.waiting)}).encode())
 
 
-def _receive(connection: socket.socket) -> bytes:
-    """All that the client sends until it ends its side."""
-    deadline, parts, size = time.monotonic() + CLIENT_SECONDS, [], 0
-    while part := connection.recv(65_536):
-        parts.append(part)
-        size += len(part)
-        if size > REQUEST_BYTES or time.monotonic() > deadline:
-            raise BadRequest(f"needs at most {REQUEST_BYTES} bytes within {CLIENT_SECONDS} s")
-    return b"".join(parts)
-
-
-def _parse(asked: bytes) -> dict[str, str]:
-    try:
-        request = json.loads(asked)
-    except (ValueError, RecursionError):
-        raise BadRequest("needs one JSON object") from None
-    if not isinstance(request, dict) or request.get("do") not in REQUESTS:
-        raise BadRequest(f"needs a JSON object whose `do` is one of {', '.join(sorted(REQUESTS))}")
-    needed = {"do"} if request["do"] == "stop" else {"do", "run_id"} | ({"args"} if request["do"] == "run" else set())
-    if not all(isinstance(request.get(name), str) for name in needed):
-        raise BadRequest(f"needs text in {', '.join(sorted(needed))}")
-    return request
+def _line(error: Exception) -> int | None:
+    return traceback.extract_tb(error.__traceback__)[-1].lineno
 
 
 def _log(line: str) -> None:

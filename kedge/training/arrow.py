@@ -71,6 +71,12 @@ def texts(table: pa.Table, name: str) -> pa.Array:
     return pc.cast(values, pa.large_string())
 
 
+def distinct(numbers: Codes) -> Codes:
+    """Sorted distinct numbers; numpy's own way hashes, which takes ten times as long."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+
+
 def codes(values: pa.Array) -> Codes:
     """Position of each value among the distinct ones, in order of appearance; missing values are one value, too."""
     found: Codes = values.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kedge.training.arrow import Codes, codes
+from kedge.training.arrow import Codes, distinct
 from kedge.training.numeric import PEOPLE
 
 OTHER, MISSING, RESERVED = 0, 1, 2
@@ -26,8 +26,9 @@ class Vocabulary:
         """Values that at least `PEOPLE` distinct persons have."""
         encoded = values.drop_null().dictionary_encode()
         owners = people[pc.is_valid(values).to_numpy(zero_copy_only=False)]
-        pairs = np.unique(np.stack([codes(encoded.dictionary_decode()), owners], axis=1), axis=0)
-        held = np.bincount(pairs[:, 0], minlength=len(encoded.dictionary))
+        span = owners.max(initial=0) + 1
+        word = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        held = np.bincount(distinct(word * span + owners) // span, minlength=len(encoded.dictionary))
         common = sorted(zip(-held, encoded.dictionary.to_pylist(), strict=True))[:MOST]
         return cls(tuple(sorted(word for minus, word in common if -minus >= PEOPLE)))
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kedge.training.arrow import Codes, Floats
+from kedge.training.arrow import Codes, Floats, distinct
 
 PEOPLE = 11
 """Fewest persons that an edge or a category stands for: anything that people read is about at least so many."""
@@ -83,8 +83,8 @@ def _means(values: Floats, people: Codes, group: Codes) -> Floats:
 
 def _merge(person: Codes, group: Codes) -> Codes | None:
     """Each row's new group: neighbouring groups joined until each holds `PEOPLE`; None if there are fewer in all."""
-    pairs = np.unique(np.stack([group, person], axis=1), axis=0)
-    owners = np.split(pairs[:, 1], np.flatnonzero(np.diff(pairs[:, 0])) + 1)
+    home, owner = np.divmod(distinct(group * (person.max() + 1) + person), person.max() + 1)
+    owners = np.split(owner, np.flatnonzero(np.diff(home)) + 1)
     new, number, held = np.zeros(len(owners), np.int64), 0, set[int]()
     for old, own in enumerate(owners):
         if len(held) >= PEOPLE:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kedge.errors import Terminal
 from kedge.retrain import ATTEMPTS_PER_NIGHT, NightVerdict, RetrainFacts, Retraining, RetrainPolicy, decide
+from kedge.spec import Declaration
 
 POLICY = RetrainPolicy(patience=2, cooldown=3, at_most_per_week=2)
 
@@ -144,6 +145,20 @@ def test_the_answer_names_the_episode_and_how_far_to_train() -> None:
 def test_an_old_champion_without_a_start_has_no_age() -> None:
     decision = decide(RetrainFacts(champion="vA", nights=nights("q" * 20)), replace(POLICY, at_least_every=5))
     assert decision.action == "wait"
+
+
+def test_the_policy_is_the_declared_one() -> None:
+    attributes = {
+        "partitions": {"start": "2026-01-01"},
+        "source": {"files": "{date}.csv"},
+        "columns": {"balance": {"type": "float"}, "left": {"type": "bool", "role": "target"}},
+        "drift": {"patience": 3},
+        "retrain": {"cooldown": "5d", "at_most_per_week": 1, "at_least_every": "10d"},
+    }
+    policy = RetrainPolicy.of(Declaration.named("bank", attributes))
+    assert policy == RetrainPolicy(patience=3, cooldown=5, at_most_per_week=1, at_least_every=10)
+    facts = RetrainFacts(champion="vA", since="2026-01-01", nights=nights("q" * 12))
+    assert decide(facts, policy).cause == "vA:age:1"
 
 
 def test_the_demo_story() -> None:

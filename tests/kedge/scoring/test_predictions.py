@@ -140,6 +140,27 @@ def test_a_night_that_was_not_released_is_an_error_that_says_what_to_run(bank: A
         predict(bank.ws, bank.declaration, "2026-01-09")
 
 
+@pytest.mark.parametrize(("people", "known"), [(5, False), (10, False), (11, True)])
+def test_a_mean_stands_for_eleven_people_not_rows(
+    bank: Any, monkeypatch: pytest.MonkeyPatch, people: int, known: bool
+) -> None:
+    monkeypatch.setattr("kedge.scoring.night.load_model", lambda *args: Balance())
+    rows = pl.DataFrame(
+        {
+            "_row": pl.Series(range(60), dtype=pl.UInt64),
+            "customer": [f"C{i % people}" for i in range(60)],
+            "born": [date(1960, 1, 1)] * 60,
+            "balance": [i * 0.25 for i in range(60)],
+            "plan": ["plus"] * 60,
+            "left": [i % 3 == 0 for i in range(60)],
+        }
+    )
+    outcomes = predict(bank.ws, bank.declaration, bank.night(2, frame=rows))
+    assert outcomes is not None
+    assert [o.facts["rows"] for o in outcomes] == [60, 60]
+    assert ["score_mean" in o.facts for o in outcomes] == [known, known]
+
+
 class Balance:
     """A model that any machine computes alike."""
 

@@ -119,6 +119,16 @@ def test_rows_without_an_outcome_do_not_train(
     assert first.base_rate == pytest.approx(frame[:1000]["left"].mean())
 
 
+@pytest.mark.parametrize(("people", "known"), [(10, False), (11, True)])
+def test_a_base_rate_stands_for_eleven_people_not_rows(
+    customers: Callable[..., pl.DataFrame], examples: Callable[..., Examples], people: int, known: bool
+) -> None:
+    frame = customers(400).with_columns(customer=pl.format("C{}", pl.col("_row") % people))
+    fitted = fit(examples(frame), Config(hidden=8, epochs=1, steps=1))
+    assert (fitted.base_rate is not None) is known
+    assert fitted.to_json()["base_rate"] == fitted.base_rate
+
+
 def test_categories_of_a_text_target(customers: Callable[..., pl.DataFrame], examples: Callable[..., Examples]) -> None:
     frame = customers(1000)
     config = Config(hidden=8, epochs=1, steps=1)

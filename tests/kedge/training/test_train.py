@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from kedge.errors import Tampered, Terminal
+from kedge.errors import Tampered, Terminal, Transient
 from kedge.people import HELDOUT, load_rows
 from kedge.registry.tracking import Tracking
 from kedge.spec.canonical import digest
@@ -58,7 +58,9 @@ def test_torchrun_trains_a_model_that_is_tracked(ready: Any, settings: Any) -> N
     held = load_rows(ready.ws, ready.declaration, notes["nights"], {HELDOUT})
     scores, left = loaded(outcome).score(held), held["left"].to_numpy()
     assert scores[left].mean() > scores[~left].mean() + 0.1
-    assert tracking.registered("bank") == {outcome.version.id: notes["mlflow"]["version"]}
+    assert tracking.registered("bank") == {outcome.version.id: 1}
+    assert tracking.client.get_model_version("bank", "1").run_id == notes["mlflow"]["run"]
+    assert tracking.aliases("bank") == {"challenger": 1}
     said = [line.strip() for line in lines]
     assert said[0].startswith("training on CPU")
     assert len([line for line in said if " epoch " in line]) == len(notes["losses"])
@@ -96,6 +98,47 @@ def _forget(ready: Any) -> None:
     """Damage the model, so that the next run makes it anew."""
     version = ready.ws.dataset("bank", "model").current("all")
     (version.path / WEIGHTS).write_bytes(b"")
+
+
+@pytest.fixture
+def tracking(settings: Any) -> Tracking:
+    return Tracking.open(settings)
+
+
+def test_a_model_that_did_not_get_into_the_lake_is_not_registered(
+    ready: Any, launch_here: Launch, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEDGE_FAULT", "lake.swap.before:error")
+    with pytest.raises(Transient):
+        train(ready.ws, ready.declaration, launch=launch_here, tracking=tracking)
+    assert tracking.registered("bank") == tracking.aliases("bank") == {}
+
+
+def test_a_rerun_registers_what_a_killed_run_did_not(
+    ready: Any, launch_here: Launch, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"training\.register\.before"):
+        patch.setenv("KEDGE_FAULT", "training.register.before:error")
+        train(ready.ws, ready.declaration, launch=launch_here, tracking=tracking)
+    assert tracking.registered("bank") == {}
+    for _ in range(2):
+        outcome = train(ready.ws, ready.declaration, launch=_fail, tracking=tracking)
+        assert not outcome.written
+        assert tracking.registered("bank") == {outcome.version.id: 1}
+        assert tracking.aliases("bank") == {"challenger": 1}
+    assert tracking.client.get_model_version("bank", "1").run_id == outcome.notes["mlflow"]["run"]
+
+
+def test_a_training_that_mlflow_does_not_know_is_shown_by_the_next_run(
+    ready: Any, launch_here: Launch, tracking: Tracking
+) -> None:
+    outcome = train(ready.ws, ready.declaration, launch=launch_here)
+    train(ready.ws, ready.declaration, launch=_fail, tracking=tracking)
+    assert tracking.registered("bank") == {outcome.version.id: 1}
+    run = tracking.client.get_run(tracking.client.get_model_version("bank", "1").run_id)
+    assert (run.info.status, run.data.tags["cause"]) == ("FINISHED", "no champion")
+    assert run.data.params["seed"] == "0"
+    assert {name.partition("_")[2] for name in run.data.metrics} >= {"train_loss"}
 
 
 def _fail(order: Order) -> None:
