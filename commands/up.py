@@ -1,6 +1,7 @@
 """`kedge up`: Dagster's web UI and daemon and MLflow, on localhost, until interrupted."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from commands.places import demo_environment, project_root
 from kedge.errors import Terminal
 from kedge.settings import Settings
 from kedge.spec import load_all
-from resources.instance import prepare
+from resources.instance import instance, prepare
+from resources.launcher import WarmRunLauncher
 
 HOST = "127.0.0.1"
 START_SECONDS = 90
@@ -34,19 +36,20 @@ def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo
     for option, wanted in ports.items():
         _require_free(wanted, option)
     _repair_aliases(settings)
-    logs = {name: folder / f"{name}.log" for name in ("webserver", "daemon", "mlflow", "reports")}
-    running = [
-        start(webserver(port), logs["webserver"]),
-        start(daemon(), logs["daemon"]),
-        start(mlflow(settings, mlflow_port), logs["mlflow"]),
-        start(reports(settings, reports_port), logs["reports"]),
-    ]
+    commands = {
+        "webserver": webserver(port),
+        "daemon": daemon(),
+        "mlflow": mlflow(settings, mlflow_port),
+        "reports": reports(settings, reports_port),
+    }
+    running = [start(command, folder / f"{name}.log") for name, command in commands.items()]
+    for name in (signal.SIGINT, signal.SIGTERM):  # a shell may have told a background process to ignore Ctrl-C
+        signal.signal(name, signal.default_int_handler)
     try:
         for wanted in ports.values():
             _wait_for(wanted, running)
-        console.print(
-            f"Dagster  http://{HOST}:{port}\nMLflow   http://{HOST}:{mlflow_port}\nReports  http://{HOST}:{reports_port}"
-        )
+        for what, wanted in zip(("Dagster", "MLflow", "Reports"), ports.values(), strict=True):
+            console.print(f"{what:8} http://{HOST}:{wanted}", highlight=False)
         console.print(f"State in {settings.home}, logs in {folder}; Ctrl-C ends everything", highlight=False)
         while all(process.poll() is None for process in running):
             time.sleep(0.5)
@@ -56,6 +59,14 @@ def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo
         return 0
     finally:
         stop(running)
+        _stop_runs(settings)
+
+
+def _stop_runs(settings: Settings) -> None:
+    """End the run host and what it executes: nothing goes on unseen after Ctrl-C."""
+    with instance(settings) as dagster:
+        if isinstance(dagster.run_launcher, WarmRunLauncher):
+            dagster.run_launcher.stop()
 
 
 def _repair_aliases(settings: Settings) -> None:

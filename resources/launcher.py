@@ -54,7 +54,7 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
         self._max_concurrent_runs = max_concurrent_runs
         self._preload = tuple(preload)
         self._inst_data = inst_data
-        self._hosts: dict[Path, subprocess.Popen[bytes]] = {}
+        self._hosts: list[tuple[Path, subprocess.Popen[bytes]]] = []
         hasten()  # daemon, web server and runs all make this object
         super().__init__()  # type: ignore[no-untyped-call]
 
@@ -185,14 +185,15 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
             run = self._instance.get_run_by_id(run_id)
             if run is not None:
                 self._instance.report_run_canceled(run, "The run host was stopped before this run began.")
-        if self.address in self._hosts:
-            self._hosts.pop(self.address).wait()
+        for address, host in self._hosts:
+            if address == self.address:
+                host.wait()
 
     def _spawn(self) -> None:
         log = Path(self._instance.root_directory) / "runhost.log"
         command = [sys.executable, "-m", "resources.runhost", str(self.address), str(self._max_concurrent_runs)]
         with log.open("ab") as stream:
-            host = self._hosts[self.address] = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
+            host = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
                 [*command, *self._preload],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -200,6 +201,7 @@ class WarmRunLauncher(RunLauncher, ConfigurableClass):
                 cwd=PROJECT,  # not the caller's: a relative KEDGE_DATA means the same whoever starts the host
                 start_new_session=True,
             )
+        self._hosts = [(self.address, host), *(known for known in self._hosts if known[1].poll() is None)]
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self.alive():
             if host.poll() is not None or time.monotonic() > deadline:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-CLIENT_SECONDS = 5
+CLIENT_SECONDS = 2
+"""A client sends as soon as it has connected; the host serves one at a time."""
 ANSWER_SECONDS = 120
 """The host may still be loading its libraries, or be ending its runs."""
 REQUEST_BYTES = 64 << 20

@@ -17,7 +17,7 @@ from dagster._core.launcher.base import WorkerStatus
 
 from resources.launcher import WarmRunLauncher, end_host
 from resources.runhost import HEAVY
-from resources.wire import GONE, ask
+from resources.wire import ask
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = """\
@@ -202,7 +202,9 @@ def test_a_run_succeeds_and_an_edited_job_is_seen_by_the_next(bench: Bench) -> N
 
 def test_one_run_at_a_time_then_canceled_while_running_and_while_waiting(bench: Bench) -> None:
     running, waiting, last = bench.launch("sleep"), bench.launch("sleep"), bench.launch("quick")
-    bench.pid(running)
+    process = bench.pid(running)
+    again = ask(bench.launcher.address, {"do": "run", "run_id": running, "args": "again"})
+    assert again == {"state": "running", "pid": process}, "handed over twice, executed once"
     assert [bench.state(run) for run in (running, waiting, last)] == ["running", "waiting", "waiting"]
     assert bench.health(running) is WorkerStatus.RUNNING
     assert bench.health(waiting) is WorkerStatus.RUNNING
@@ -321,21 +323,19 @@ def test_stop_ends_the_host_its_run_and_what_waits(bench: Bench) -> None:
     bench.launcher.stop()  # a second time there is nothing to end
 
 
-def test_runs_end_with_a_killed_host_and_a_stale_socket_does_not_matter(bench: Bench) -> None:
+def test_runs_end_with_a_killed_host(bench: Bench) -> None:
     run = bench.launch("sleep")
     process, host = bench.pid(run), bench.host()
     os.kill(host, signal.SIGKILL)
     _until(lambda: _gone(process))
     assert bench.health(run) is WorkerStatus.FAILED
-    assert bench.launcher.address.exists()
-    assert bench.ended(bench.launch("quick")) is dg.DagsterRunStatus.SUCCESS
-    bench.launcher.stop()
 
 
 def test_a_host_that_ends_between_start_and_the_request_is_replaced(bench: Bench) -> None:
-    """The dying host: it still lets `start` connect, and is gone before it reads the request."""
+    """It still lets `start` connect, is gone before it reads the request, and leaves its socket behind."""
     bench.launcher.stop()
     address = bench.launcher.address
+    address.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as dying:
         dying.bind(str(address))
         dying.listen()
@@ -343,35 +343,23 @@ def test_a_host_that_ends_between_start_and_the_request_is_replaced(bench: Bench
         def end() -> None:
             for _ in range(2):  # start's look, then the request
                 dying.accept()[0].close()
-            address.unlink()
             dying.close()
 
         thread = threading.Thread(target=end)
         thread.start()
-        with pytest.raises(GONE):
-            ask(address, {"do": "state", "run_id": "x"})
         run = bench.launch("quick")
         thread.join()
     assert bench.ended(run) is dg.DagsterRunStatus.SUCCESS
 
 
-def test_the_same_run_handed_over_twice_is_executed_once(bench: Bench) -> None:
-    run = bench.launch("sleep")
-    process = bench.pid(run)
-    answer = ask(bench.launcher.address, {"do": "run", "run_id": run, "args": "again"})
-    assert answer == {"state": "running", "pid": process}
-    bench.launcher.terminate(run)
-    assert bench.ended(run) is dg.DagsterRunStatus.CANCELED
-
-
 def test_nothing_of_ours_is_loaded_before_the_fork() -> None:
-    """Else a host would run yesterday's code: all the libraries, loaded for real."""
-    program = (
-        "import sys, resources.runhost as host; host.silence(); host.preload(host.HEAVY); print(*sorted(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = done.stdout.splitlines()[-1].split()
-    assert set(HEAVY) <= set(loaded)
+    """Else a host would run yesterday's code."""
     ours = {"kedge", "assets", "resources", "sensors", "pipelines", "commands"}
+    assert not ours & {name.partition(".")[0] for name in HEAVY}
+    light = ("dagster", "dagster._cli.api")  # the rest takes ten seconds and knows of us no more than Dagster
+    program = f"import sys, resources.runhost as host; host.silence(); host.preload({light}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert set(light) <= loaded
     found = {name for name in loaded if name.partition(".")[0] in ours}
     assert found == {"kedge", "kedge.offline", "resources", "resources.runhost", "resources.wire"}

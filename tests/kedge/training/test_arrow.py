@@ -48,6 +48,11 @@ def test_a_column_in_pieces_is_one_column() -> None:
     assert arrow.codes(arrow.texts(pa.table({"who": pieces}), "who")).tolist() == [0, 1, 0]
 
 
+@pytest.mark.parametrize("numbers", [[], [3], [3, 1, 3, 2, 1]])
+def test_distinct_numbers_are_sorted(numbers: list[int]) -> None:
+    assert arrow.distinct(np.array(numbers, np.int64)).tolist() == sorted(set(numbers))
+
+
 def test_errors_name_the_column_and_no_value() -> None:
     table = pa.table({"who": ["Erika Mustermann"]})
     with pytest.raises(Terminal, match="column balance: needs to be among the rows"):

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from kedge.errors import Terminal
 from kedge.training.config import Config
-from kedge.training.device import Device
+from kedge.training.device import Device, choose
 from kedge.training.loop import Trained, optimize
 from kedge.training.model import probabilities
 from kedge.training.network import Network
@@ -176,6 +176,15 @@ def test_bf16_learns_the_same(table: Table) -> None:
     assert losses(half) != losses(whole)
     assert auc(half.network, table.validation) == pytest.approx(auc(whole.network, table.validation), abs=0.02)
     assert all(part.dtype == torch.float32 for part in weights(half))
+
+
+@pytest.mark.gpu
+def test_a_gpu_learns_the_same(table: Table) -> None:
+    fast = table.optimize(SMALL, choose("cuda"))
+    assert auc(fast.network, table.validation) == pytest.approx(
+        auc(table.optimize(SMALL).network, table.validation), abs=0.02
+    )
+    assert all(part.device.type == "cpu" for part in weights(fast))
 
 
 def test_a_callback_may_cancel(table: Table) -> None:
