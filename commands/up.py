@@ -28,6 +28,7 @@ def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo
         os.environ.update(demo_environment())
     os.environ["KEDGE_MLFLOW_PAGE"] = f"http://{HOST}:{mlflow_port}"  # where links in Dagster lead
     os.environ["KEDGE_REPORTS_PAGE"] = f"http://{HOST}:{reports_port}"
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # seven processes that nothing here asks for
     settings = Settings.from_environment()
     folder = prepare(settings)
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from kedge.errors import Terminal
 from kedge.spec import Declaration
 
 if TYPE_CHECKING:
@@ -18,12 +17,8 @@ def challenger(workspace: "Workspace", declaration: Declaration) -> "Version":
     """
     from kedge.lake import ALL
 
-    model = workspace.dataset(declaration.name, "model").current(ALL)
-    if model is None:
-        raise Terminal(
-            f"{declaration.name}/model", need="a trained model", got="none", remedy="Materialize the model first."
-        )
-    return model
+    remedy = f"Train one: kedge run {declaration.name} --job retrain."
+    return workspace.dataset(declaration.name, "model").require(ALL, remedy)
 
 
 def champion(workspace: "Workspace", declaration: Declaration) -> "Version | None":

@@ -107,9 +107,9 @@ def _reason(checks: tuple[Check, ...]) -> str | None:
 
 
 def _told(check: Check) -> str:
-    """Name and facts of a failed check; its description states the rule, which does not hold."""
+    """Name of a failed check, the rule that does not hold, and the facts that say why."""
     facts = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in check.facts.items() if value is not None)
-    return f"{check.name} ({facts or check.description or 'no facts'})"
+    return ": ".join(filter(None, [check.name, check.description.rstrip("."), facts]))
 
 
 def _bad(check: Check) -> bool:

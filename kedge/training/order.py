@@ -59,7 +59,8 @@ class Order:
         launcher = (sys.executable, "-m", "torch.distributed.run")
         command = (*launcher, *rendezvous, *workers, "-m", "kedge.training.worker")
         inherited = {name: value for name, value in env.items() if _is_inherited(name)}
-        found = {"PYTHONPATH": _python_path(env), PIPE: str(pipe)}
+        # torchrun and torch leave folders behind where temporary files go: this one is removed in the end.
+        found = {"PYTHONPATH": _python_path(env), PIPE: str(pipe), "TMPDIR": str(folder)}
         return cls(command, {**inherited, **_QUIET, **found}, folder)
 
 

@@ -134,7 +134,7 @@ def test_a_version_that_a_stage_cannot_do_without(lake: Lake, store) -> None:  #
     dataset = lake.dataset("restricted", "bank", "raw")
     with pytest.raises(Terminal, match=r"^bank/raw/2026-01-01: needs a current version; got none. Take it first."):
         dataset.require("2026-01-01", "Take it first.")
-    with pytest.raises(Terminal, match="^bank/raw: needs"):
+    with pytest.raises(Terminal, match=r"^bank/raw: needs"):
         dataset.require("all", "Take it first.")
     stored = store(dataset)
     assert dataset.require("2026-01-01", "Take it first.").id == stored.version.id

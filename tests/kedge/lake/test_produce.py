@@ -63,7 +63,7 @@ def test_a_rerun_writes_nothing_and_tells_the_same(raw: Dataset, store: Store) -
 def test_a_failed_blocking_check_keeps_the_version_unpointed(raw: Dataset, store: Store) -> None:
     outcome = store(raw, passed=False)
     assert not outcome.released
-    assert outcome.reason == "blocked by contract"
+    assert outcome.reason == "blocked by contract: failing: 3"
     assert raw.current(DAY) is None
     assert raw.partitions() == []
     assert raw.attempts(DAY) == [outcome.version]

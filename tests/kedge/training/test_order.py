@@ -16,6 +16,7 @@ def test_the_process_learns_nothing_of_the_lake() -> None:
     assert order.environment[PIPE] == "/private/order"
     assert order.environment["PATH"] == "/bin"
     assert order.environment["PYTHONPATH"].split(":") == [str(Path(__file__).parents[3]), "/mine"]
+    assert order.environment["TMPDIR"] == "/private"
     assert order.environment["OMP_NUM_THREADS"] == "1"
 
 

@@ -117,9 +117,10 @@ def test_a_model_that_did_not_get_into_the_lake_is_not_registered(
 def test_a_rerun_registers_what_a_killed_run_did_not(
     ready: Any, launch_here: Launch, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"training\.register\.before"):
-        patch.setenv("KEDGE_FAULT", "training.register.before:error")
+    monkeypatch.setenv("KEDGE_FAULT", "training.register.before:error")
+    with pytest.raises(OSError, match=r"training\.register\.before"):
         train(ready.ws, ready.declaration, launch=launch_here, tracking=tracking)
+    monkeypatch.delenv("KEDGE_FAULT")
     assert tracking.registered("bank") == {}
     for _ in range(2):
         outcome = train(ready.ws, ready.declaration, launch=_fail, tracking=tracking)
