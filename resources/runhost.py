@@ -227,6 +227,10 @@ def execute(args: str, parent: int, server: socket.socket) -> None:
         sys.argv = ["dagster", "api", "execute_run", args]
         from dagster._cli import main
 
+        from resources.sqlite import hasten
+
+        hasten()
+
         main()  # type: ignore[no-untyped-call]
         code = 0
     except SystemExit as leaving:
