@@ -108,7 +108,9 @@ def _reason(checks: tuple[Check, ...]) -> str | None:
 
 def _told(check: Check) -> str:
     """Name of a failed check, the rule that does not hold, and the facts that say why."""
-    facts = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in check.facts.items() if value is not None)
+    facts = ", ".join(
+        f"{name.replace('_', ' ')}: {value}" for name, value in check.facts.items() if value not in (None, "")
+    )
     return ": ".join(filter(None, [check.name, check.description.rstrip("."), facts]))
 
 
