@@ -184,8 +184,8 @@ def _parsed(wrapped: Wrapped, what: str) -> tuple[str, bytes]:
     try:
         return str(wrapped["kek"]), base64.b64decode(wrapped["wrapped"], validate=True)
     except (KeyError, TypeError, ValueError):
-        pass
-    raise Tampered(what, need="a wrapped key", got="something else", remedy="Restore the file from a backup.")
+        remedy = "Restore the file from a backup."
+        raise Tampered(what, need="a wrapped key", got="something else", remedy=remedy) from None
 
 
 def _bound(pipeline: str, zone: str, kek: str, context: bytes) -> bytes:

@@ -44,10 +44,9 @@ def unseal(key: bytes, sealed: bytes, context: bytes, *, what: str) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
     except (InvalidTag, ValueError):
-        pass
-    raise WrongKey(
-        what,
-        need="the key it was encrypted with and the place it was written to",
-        got="a wrong key, altered bytes, or bytes from another place",
-        remedy="Check that KEDGE_KEYS is the key ring of this lake; otherwise restore the file from a backup.",
-    )
+        raise WrongKey(
+            what,
+            need="the key it was encrypted with and the place it was written to",
+            got="a wrong key, altered bytes, or bytes from another place",
+            remedy="Check that KEDGE_KEYS is the key ring of this lake; otherwise restore the file from a backup.",
+        ) from None

@@ -57,13 +57,12 @@ def read_pointer(folder: Path, place: str) -> Pointer | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError):
-        pass
-    raise Tampered(
-        f"{place}/{_FILE}",
-        need="the pointer to the current version",
-        got="bytes that are no pointer",
-        remedy="Restore the file from a backup, or remove it and run the stage again.",
-    )
+        raise Tampered(
+            f"{place}/{_FILE}",
+            need="the pointer to the current version",
+            got="bytes that are no pointer",
+            remedy="Restore the file from a backup, or remove it and run the stage again.",
+        ) from None
 
 
 def swap(folder: Path, before: Pointer | None, version: str, who: Mapping[str, Any]) -> Pointer:

@@ -88,14 +88,16 @@ def _refuse_loss(root: Path, pipeline: str) -> None:
 
 
 def _parse(path: Path, pipeline: str) -> dict[str, dict[str, str]]:
+    damaged = _damaged(pipeline, "bytes that are not the secrets of this pipeline")
     try:
         content = json.loads(path.read_bytes())
-        wrapped = content["secrets"]
-        if content["pipeline"] == pipeline and set(wrapped) == set(_PURPOSES):
-            return dict(wrapped)
+        wrapped = dict(content["secrets"])
+        complete = content["pipeline"] == pipeline and set(wrapped) == set(_PURPOSES)
     except (ValueError, KeyError, TypeError):
-        pass
-    raise _damaged(pipeline, "bytes that are not the secrets of this pipeline")
+        raise damaged from None
+    if not complete:
+        raise damaged
+    return wrapped
 
 
 def _unwrapped(wrapped: dict[str, dict[str, str]], pipeline: str, keys: KeyProvider) -> dict[str, bytes]:

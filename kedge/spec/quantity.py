@@ -42,12 +42,13 @@ def parse_date(value: Any) -> date:
     """A date, or its ISO form as text (YAML readers differ in which of the two they hand over)."""
     if type(value) is date:
         return value
-    if isinstance(value, str) and _ISO_DATE.fullmatch(value):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass  # 2026-02-30: the error below says what is needed
-    raise Flaw("a date such as 2026-01-31", describe(value), "Write year-month-day.")
+    flaw = Flaw("a date such as 2026-01-31", describe(value), "Write year-month-day.")
+    if not isinstance(value, str) or not _ISO_DATE.fullmatch(value):
+        raise flaw
+    try:
+        return date.fromisoformat(value)
+    except ValueError:  # 2026-02-30
+        raise flaw from None
 
 
 def parse_number(value: Any) -> float:

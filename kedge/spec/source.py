@@ -37,8 +37,9 @@ def _timezone(value: Any) -> Any:
     try:
         return zoneinfo.ZoneInfo(value).key
     except (TypeError, AttributeError, ValueError, KeyError, OSError):
-        pass  # not a text, not a name, or a folder of names: all the same to the reader
-    raise Flaw("a time zone such as Europe/Berlin", describe(value), "Take a name of the IANA time zone database.")
+        # not a text, not a name, or a folder of names: all the same to the reader
+        remedy = "Take a name of the IANA time zone database."
+        raise Flaw("a time zone such as Europe/Berlin", describe(value), remedy) from None
 
 
 def _encoding(value: Any) -> Any:

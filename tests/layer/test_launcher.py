@@ -300,6 +300,8 @@ def test_a_training_process_does_not_outlive_its_killed_run(bench: Bench) -> Non
     trainer, agent = bench.pid(run, "trainer"), bench.pid(run, "agent")
     os.kill(bench.pid(run), signal.SIGKILL)
     _until(lambda: _gone(agent) and _gone(trainer))
+    assert _gone(agent)
+    assert _gone(trainer)
 
 
 def test_a_training_process_that_ignores_the_cancellation_is_killed(bench: Bench) -> None:
