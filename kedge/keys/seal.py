@@ -1,6 +1,7 @@
 """AES-256-GCM (NIST SP 800-38D) of things that fit into memory: wrapped keys and small files."""
 
 import os
+from contextlib import suppress
 
 from kedge.errors import Tampered
 
@@ -41,12 +42,11 @@ def unseal(key: bytes, sealed: bytes, context: bytes, *, what: str) -> bytes:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    try:
+    with suppress(InvalidTag, ValueError):  # the error below is not chained to one whose frames hold the key
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
-    except (InvalidTag, ValueError):
-        raise WrongKey(
-            what,
-            need="the key it was encrypted with and the place it was written to",
-            got="a wrong key, altered bytes, or bytes from another place",
-            remedy="Check that KEDGE_KEYS is the key ring of this lake; otherwise restore the file from a backup.",
-        ) from None
+    raise WrongKey(
+        what,
+        need="the key it was encrypted with and the place it was written to",
+        got="a wrong key, altered bytes, or bytes from another place",
+        remedy="Check that KEDGE_KEYS is the key ring of this lake; otherwise restore the file from a backup.",
+    )
