@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+REAL_DATA := $(abspath $(or $(KEDGE_REAL_DATA),../shared/data))
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up lint test test-real test-demo ci clean
@@ -37,7 +38,8 @@ test: lint  ## lint, then the tests that need nothing but this repository (at mo
 	@$(BIN)/pytest --collect-only --quiet -m 'gpu or cluster' || [ $$? -eq 5 ]
 
 test-real: $(READY)  ## the examples on real tables from ../shared/data (KEDGE_REAL_DATA names another folder)
-	$(BIN)/pytest -m real
+	@if [ -d "$(REAL_DATA)" ]; then KEDGE_REAL_DATA="$(REAL_DATA)" $(BIN)/pytest -m real -s; \
+	else echo "No real tables in $(REAL_DATA): nothing was tested. Put them there, or set KEDGE_REAL_DATA."; fi
 
 test-demo: $(READY)  ## the demo, its story asserted
 	$(BIN)/pytest -m demo -s

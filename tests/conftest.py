@@ -41,6 +41,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = 1
 
 
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the public tables (`make test-real` looks whether it is there)."""
+    folder = os.environ.get("KEDGE_REAL_DATA") or Path(__file__).parent.parent.parent / "shared" / "data"
+    return Path(folder).resolve(strict=True)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Places below this test's own folder."""

@@ -1,6 +1,5 @@
 import gzip
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -156,9 +155,9 @@ PUBLISHED = {
 
 
 @pytest.mark.real
-def test_share_of_published_spans_that_patterns_find():
+def test_share_of_published_spans_that_patterns_find(real_data):
     """Presidio's generated texts; the patterned kinds are 12.8 % of all marked spans, the others are not found."""
-    path = Path(__file__).parents[4] / "shared" / "data" / "pii_text" / "synth_dataset_v2.json.gz"
+    path = real_data / "pii_text" / "synth_dataset_v2.json.gz"
     texts = json.loads(gzip.decompress(path.read_bytes()))
     frame = pl.DataFrame({"notes": [text["full_text"] for text in texts]}).select(redact("notes", [NOTES]))
     spans = [(at, span) for at, text in enumerate(texts) for span in text["spans"]]

@@ -1,8 +1,6 @@
 """Real tables through the contract: Adult (no header, ", " between fields, `?` for missing) as one night."""
 
-import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,6 @@ from kedge.quality.validate import validate
 from kedge.source.take import take
 from kedge.spec import Declaration
 
-DATA = Path(os.environ.get("KEDGE_REAL_DATA") or Path(__file__).parents[4] / "shared" / "data")
 NUMBERS = ("age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week")
 ADULT = (
     "age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship",
@@ -19,7 +16,7 @@ ADULT = (
 
 
 @pytest.mark.real
-def test_adult_as_one_night(ws):
+def test_adult_as_one_night(ws, real_data):
     types = {name: {"type": "integer", "min": 0} for name in NUMBERS}
     columns = {name: types.get(name, {"type": "category", "nulls": "6%"}) for name in ADULT}
     columns["income"] = {"type": "category", "values": ["<=50K", ">50K"], "role": "target"}
@@ -27,7 +24,7 @@ def test_adult_as_one_night(ws):
     attributes = {"partitions": {"start": "2026-01-01"}, "source": source, "columns": columns}
     declaration = Declaration.named("adult", attributes)
     ws.settings.data.mkdir()
-    shutil.copy(DATA / "adult" / "adult.data.gz", ws.settings.data / "2026-01-01.csv.gz")
+    shutil.copy(real_data / "adult" / "adult.data.gz", ws.settings.data / "2026-01-01.csv.gz")
 
     assert take(ws, declaration, "2026-01-01").rows == 32_561
     result = validate(ws, declaration, "2026-01-01")
