@@ -75,7 +75,7 @@ def _verdict(night: Mapping[str, Any]) -> Text:
     if night["drift"] is None:
         return Text("not judged")
     if night["drift"]["drifted"]:
-        return Text(f"drifted: {night['drift']['reason']}", style="yellow")
+        return Text(night["drift"]["reason"], style="yellow")
     return Text("quiet", style="green")
 
 

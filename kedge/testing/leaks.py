@@ -51,7 +51,6 @@ def search(values: Sequence[str], *roots: Path) -> list[Hit]:
     """
     if short := [at for at, value in enumerate(values) if len(value.encode()) < 6]:
         raise ValueError(f"values: needs texts of at least 6 bytes; got shorter ones at {short[:5]}.")
-    needles = _Needles(values)
     needles, hits = _Needles(values), set[Hit]()
     pieces = (piece for root in roots for path in _files(root) for piece in _pieces(path, needles.longest))
     for batch in _batches(pieces):

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from kedge.errors import Terminal
 
+_COUNTS = ("hidden", "layers", "embedding", "bins", "batch", "epochs", "steps", "patience", "shortest", "threads")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -26,6 +28,9 @@ class Config:
         steps: fewest steps of the schedule, for small tables.
         warmup: share of the schedule in which the learning rate rises.
         patience: passes without a better validation loss before the search stops.
+        shortest: fewest passes of the refit, whatever the search says. On Adult, where it changes anything, 5 instead
+            of 2 to 4 gave AUC +.000 to +.004 (3,000 to 32,561 rows); on Bank Marketing the worst of 16 hold-outs moved
+            from .032 below a logistic regression's AUC to .010.
         seed: of initial weights, order of rows and dropout.
         threads: of torch on CPU. Fixed, since another number adds up in another order and gives other bits; one,
             since on a busy machine a second thread cost up to a factor 10 and on an idle one gained at most 1.4.
@@ -44,11 +49,12 @@ class Config:
     warmup: float = 0.1
     steps: int = 300
     patience: int = 3
+    shortest: int = 5
     seed: int = 0
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "embedding", "bins", "batch", "epochs", "steps", "patience", "threads"):
+        for name in _COUNTS:
             self._need(name, "a whole number of at least 1", getattr(self, name) >= 1)
         for name in ("rate", "clip"):
             self._need(name, "a number above 0", getattr(self, name) > 0)

@@ -1,4 +1,10 @@
-"""The training: find the number of passes on validation rows, then train anew on all rows for so many."""
+"""The training: find the number of passes on validation rows, then train anew on all rows for so many.
+
+For so many, but for no fewer than `Config.shortest`: the search meets its early passes at a high learning rate, where
+the loss on few validation rows goes up and down by chance; the schedule of the refit is as long as the refit and ends
+at a low rate. With one or two passes the model was undertrained. Tables below 1,600 rows are granted more passes than
+that; stopping early keeps them from being learned by heart.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -71,6 +77,7 @@ def optimize(
         last, finite = search, stopped != _NOT_FINITE
         if finite:
             torch.manual_seed(config.seed)
+            best = max(best, min(config.shortest, longest))
             last = Phase("refit", build(encoder, config), joined(train, validation), None, config, device, best)
             last.good = search.good  # stands in should the very first pass of the refit diverge
             finite = _refit(last, heard)

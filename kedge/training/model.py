@@ -104,7 +104,8 @@ def probabilities(network: Network, encoded: Encoded, device: str) -> Scores:
     for start in range(0, len(encoded), BLOCK):
         rows = encoded.rows(slice(start, start + BLOCK))
         filled = [_filled(part).to(device) for part in (rows.x_BN, rows.m_BN, rows.c_BC)]
-        scores[start : start + BLOCK] = torch.sigmoid(network(*filled)[: len(rows)].double()).cpu().numpy()
+        # of the filled block too: the sigmoid of a vector's last elements may differ in the last bit
+        scores[start : start + BLOCK] = torch.sigmoid(network(*filled).double())[: len(rows)].cpu().numpy()
     network.train(was_training)
     return scores
 

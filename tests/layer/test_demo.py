@@ -1,4 +1,4 @@
-"""The demo, as a newcomer runs it: the whole loop, with its story asserted."""
+"""The demo, as a newcomer runs it: the whole loop through daemon and run host, with its story asserted."""
 
 import json
 import os
@@ -8,18 +8,29 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+
+from kedge.testing.leaks import search
 
 pytestmark = pytest.mark.demo
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `kedge demo --json FILE` wrote."""
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which `kedge demo --json told.json` was run."""
     folder = tmp_path_factory.mktemp("demo")
+    (folder / "temporary").mkdir()
+    places = {"KEDGE_DEMO": str(folder / "demo"), "TMPDIR": str(folder / "temporary")}
     command = [str(Path(sys.executable).parent / "kedge"), "demo", "--json", str(folder / "told.json")]
-    subprocess.run(command, env=os.environ | {"KEDGE_DEMO": str(folder / "demo")}, check=True)
-    found: dict[str, Any] = json.loads((folder / "told.json").read_text())
+    subprocess.run(command, env=os.environ | places, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(played: Path) -> dict[str, Any]:
+    """What it wrote."""
+    found: dict[str, Any] = json.loads((played / "told.json").read_text())
     return found
 
 
@@ -58,3 +69,14 @@ def test_on_the_last_night_the_champion_is_better_than_the_first_one(told: dict[
     last = told["nights"][-1]
     assert last["auc_champion"] > last["auc_first_champion"] + 0.1
     assert last["auc_champion"] > 0.8
+
+
+def test_nobody_is_found_outside_the_lake(played: Path) -> None:
+    inbox = played / "demo" / "data"
+    nights = [pl.read_csv(path, infer_schema=False) for path in sorted(inbox.rglob("*.csv"))]
+    assert len(nights) == 42
+    people = pl.concat([night.select("customer_id", "email", "phone") for night in nights])
+    values = [value for column in people.iter_columns() for value in column.drop_nulls().unique() if len(value) >= 6]
+    assert len(values) > 90_000
+    assert {hit.index for hit in search(values, inbox)} == set(range(len(values))), "what is there is found"
+    assert search(values, played / "demo" / "home", played / "demo" / "keys", played / "temporary") == []

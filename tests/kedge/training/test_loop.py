@@ -116,6 +116,16 @@ def test_the_refit_sees_all_rows_for_the_best_number_of_passes(table: Table) -> 
     assert "validation" in str(heard[0])
 
 
+def test_the_refit_is_not_as_short_as_chance_would_have_it(table: Table) -> None:
+    """Validation rows that say the opposite of the others let the first pass look best."""
+    contrary = Rows(table.validation.inputs, 1 - table.validation.y_B)
+    config = replace(SMALL, epochs=6, patience=1, shortest=4)
+    trained = optimize(table.encoder, table.train, contrary, config, CPU)
+    search, refit = ([epoch for epoch in trained.epochs if epoch.phase == phase] for phase in ("search", "refit"))
+    assert min(search, key=lambda epoch: epoch.validation_loss or 0).number == 1
+    assert len(refit) == trained.best == 4
+
+
 class Sick(Network):
     """A network whose output becomes NaN after so many steps."""
 

@@ -204,11 +204,11 @@ def test_a_process_that_leaves_no_model_is_an_error(ready: Any, launch_here: Lau
 def test_what_is_learned_changes_only_on_purpose(customers: Any, examples: Any) -> None:
     """Golden: whoever changes preprocessing or training raises CODE_VERSION, and then these figures.
 
-    Losses to three digits, since the last bits differ between CPUs.
+    Losses within .002, since the last bits differ between CPUs and a pass lets them grow.
     """
     fitted = fit(examples(customers(1000)), Config(hidden=16), device=choose("cpu"))
     assert digest(fitted.model.encoder.to_json()) == ENCODER
-    assert [round(epoch.train_loss, 3) for epoch in fitted.epochs][:3] == LOSSES
+    assert [epoch.train_loss for epoch in fitted.epochs][:3] == pytest.approx(LOSSES, abs=0.002)
     assert CODE_VERSION == 1
 
 
