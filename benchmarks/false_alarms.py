@@ -1,16 +1,21 @@
-"""How often a quiet night looks drifted: `python benchmarks/false_alarms.py [NIGHTS]`.
+"""How often a quiet night looks drifted, by size of the night.
+
+    .venv/bin/python benchmarks/false_alarms.py [--nights N] [--json FILE]
 
 A world that does not change: 20,000 customers who keep their traits, whose balances and logins vary from night to
-night, drawn anew every night. The reference is 13 nights of 3,000; a new one after every 30 nights. Printed per size of
-night: days that drifted, columns that did, and columns whose distance passed the noise bound (expected: at most 0.1 %
-of the nights times one column). One drifted world per size shows that the same settings see a real change.
+night, drawn anew every night. The reference is 13 nights of 3,000; a new one after every 30 nights.
+
+Figures per size of night (3,000, 200 and 48 rows): `drifted_days_<size>_share`, `drifted_columns_<size>_share`,
+`loud_columns_<size>_share` (the distance passed the noise bound; expected: at most 0.1 % of the nights times one
+column), `night_<size>_seconds`, and `change_seen_<size>_count`: 1 if a world in which a third of the customers moved
+drifts by the same settings.
 """
 
-import sys
 import time
 
 import numpy as np
 import polars as pl
+from report import parser, report
 
 from kedge.drift import column as columns
 from kedge.drift.judge import Night
@@ -89,26 +94,38 @@ def judged(reference: Sample, frame: pl.DataFrame, seed: int) -> Night:
     return Night(DECLARATION, reference, current, current.heldout, score, seed)
 
 
-def main(nights: int) -> None:
+def counted(rows: int, nights: int) -> dict[str, float]:
+    """The figures of one size of night."""
+    world, start = World(rows), time.perf_counter()
+    days = drifted = loud = tested = 0
+    for number in range(nights):
+        if number % 30 == 0:
+            reference = world.reference()
+        night = judged(reference, world.night(rows), number)
+        verdicts = [m for v in night.verdicts.values() for m in (v.values, v.missing) if m and m.value is not None]
+        days += bool(night.day.drifted)
+        drifted += sum(m.drifted for m in verdicts)
+        loud += sum(m.value > m.noise for m in verdicts)
+        tested += len(verdicts)
+    seconds = (time.perf_counter() - start) / nights
+    return {
+        f"drifted_days_{rows}_share": days / nights,
+        f"drifted_columns_{rows}_share": drifted / tested,
+        f"loud_columns_{rows}_share": loud / tested,
+        f"night_{rows}_seconds": seconds,
+        f"change_seen_{rows}_count": int(bool(judged(reference, world.night(rows, moved=0.35), 0).day.drifted)),
+    }
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--nights", type=int, default=300)
+    arguments = options.parse_args()
+    figures: dict[str, float] = {}
     for rows in (3_000, 200, 48):
-        world, start = World(rows), time.perf_counter()
-        days = drifted = loud = tested = 0
-        for number in range(nights):
-            if number % 30 == 0:
-                reference = world.reference()
-            night = judged(reference, world.night(rows), number)
-            verdicts = [m for v in night.verdicts.values() for m in (v.values, v.missing) if m and m.value is not None]
-            days += bool(night.day.drifted)
-            drifted += sum(m.drifted for m in verdicts)
-            loud += sum(m.value > m.noise for m in verdicts)
-            tested += len(verdicts)
-        seen = judged(reference, world.night(rows, moved=0.35), 0).day
-        seconds = (time.perf_counter() - start) / nights
-        print(
-            f"{rows:5} rows: {days} of {nights} days, {drifted} of {tested} columns drifted, {loud} above the noise; "
-            f"a third moved: {seen.reason}; {seconds:.2f} s a night"
-        )
+        figures |= counted(rows, arguments.nights)
+    report("false_alarms", figures, arguments.json)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    main()

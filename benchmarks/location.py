@@ -6,16 +6,13 @@ Figures: `location_load_seconds`, `empty_load_seconds` (medians, process start i
 Bound: ratio at most 1.3.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
+
+from report import parser, report
 
 ROOT = Path(__file__).resolve().parent.parent
 LOADED = "from pipelines.definitions import defs; defs.resolve_all_job_defs()"
@@ -30,21 +27,15 @@ def seconds(code: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--rounds", type=int, default=7)
+    arguments = options.parse_args()
     seconds(LOADED), seconds(EMPTY)  # the first of each reads the libraries from disk
     rounds = [(seconds(LOADED), seconds(EMPTY)) for _ in range(arguments.rounds)]
     loaded, empty = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratio = statistics.median(one / other for one, other in rounds)
     figures = {"location_load_seconds": loaded, "empty_load_seconds": empty, "location_load_ratio": ratio}
-    for name, value in figures.items():
-        print(f"{name:24} {value:.3f}")
-    if arguments.json:
-        machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        report = {"benchmark": "location", "date": datetime.now(UTC).date().isoformat(), "machine": machine}
-        arguments.json.write_text(json.dumps(report | {"figures": figures}, indent=2) + "\n")
+    report("location", figures, arguments.json)
 
 
 if __name__ == "__main__":
