@@ -83,7 +83,7 @@ def send(rows: int, inbox: Path, night: date, *, seed: int = 0) -> Path:
 
 def _more(rows: int, rng: np.random.Generator) -> pl.DataFrame:
     cents = np.round(np.exp(rng.normal(10.3, 0.6, rows)), 2)
-    seconds = rng.integers(0, 90 * 86_400, rows)
+    seconds = pl.Series(rng.integers(0, 90 * 86_400, rows))
     work = COLUMNS["employment"]["values"]
     return pl.select(
         account=pl.format("DE00{}", pl.Series(rng.integers(10**17, 10**18, rows))),
@@ -92,9 +92,11 @@ def _more(rows: int, rng: np.random.Generator) -> pl.DataFrame:
         employment=pl.Series(work).gather(rng.choice(5, rows, p=(0.55, 0.25, 0.1, 0.06, 0.04))),
         income=pl.when(pl.Series(rng.random(rows) > 0.1)).then(pl.Series(cents)).cast(pl.String),
         loans=pl.Series(rng.poisson(0.8, rows)).cast(pl.String),
-        opened=(pl.lit(date(2025, 12, 31)) - pl.duration(days=pl.Series(rng.integers(0, 9_000, rows)))).cast(pl.String),
+        opened=(pl.lit(date(2025, 12, 31)) - pl.duration(days=pl.lit(pl.Series(rng.integers(0, 9_000, rows))))).cast(
+            pl.String
+        ),
         last_login=pl.when(pl.Series(rng.random(rows) > 0.03)).then(
-            (pl.lit(date(2025, 10, 1)).cast(pl.Datetime("us")) + pl.duration(seconds=pl.Series(seconds))).dt.to_string(
+            (pl.lit(date(2025, 10, 1)).cast(pl.Datetime("us")) + pl.duration(seconds=pl.lit(seconds))).dt.to_string(
                 "%Y-%m-%dT%H:%M:%S"
             )
         ),
