@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kedge.errors import Terminal
+from kedge.source.limits import MAX_FILE_BYTES
 
 CHUNK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,7 +56,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading, refusing symbolic links, devices, sockets and pipes.
 
     Raises:
-        Terminal: it is something else than a regular file, or may not be read.
+        Terminal: it is something else than a regular file, may not be read, or is larger than `MAX_FILE_BYTES`.
         FileNotFoundError: it is not there.
     """
     try:
@@ -64,9 +65,14 @@ def open_regular(path: Path) -> BinaryIO:
         raise
     except OSError as error:
         raise _not_regular(path, error.strerror or "an unreadable file") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise _not_regular(path, "a folder, device, socket or pipe")
+    if status.st_size > MAX_FILE_BYTES:
+        os.close(descriptor)
+        need, remedy = f"at most {MAX_FILE_BYTES >> 30} GiB", "Let the sender deliver it in several files."
+        raise Terminal(path.name, need=need, got=f"{status.st_size >> 20} MiB", remedy=remedy)
     return os.fdopen(descriptor, "rb", buffering=0)
 
 

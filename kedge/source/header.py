@@ -7,9 +7,10 @@ line is a person, and column names are shown to people.
 from collections.abc import Sequence
 
 from kedge.errors import Terminal
+from kedge.source.limits import MAX_COLUMNS
 from kedge.spec import column_name
 
-MAX_COLUMNS = 2_000
+_OWN = "_row"  # what kedge adds to every row
 
 
 def header_names(file: str, fields: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:
@@ -28,8 +29,8 @@ def header_names(file: str, fields: Sequence[str], declared: Sequence[str]) -> t
         raise Terminal(file, need=need, got=got, remedy=remedy)
     seen: set[str] = set()
     for number, name in enumerate(names, 1):
-        if name is None or name.lower() in seen:
-            got = "one that can be none" if name is None else "one that is there already"
+        if name is None or name.lower() in seen or name.lower() == _OWN:
+            got = "one that is there already" if name and name.lower() != _OWN else "one that can be none"
             need, remedy = "a name of letters, digits and _", "Rename that column in the file."
             raise Terminal(f"{file}, field {number} of the header", need=need, got=got, remedy=remedy)
         seen.add(name.lower())

@@ -11,11 +11,11 @@ import io
 import zlib
 from typing import BinaryIO
 
+from kedge.source import limits
 from kedge.source.file import CHUNK
 
-# A zip bomb unpacks to about 1,000 times its size, tables of people to 3 to 30 times.
-MAX_RATIO = 200
-_FREE_BYTES = 64 << 20
+_NEEDS_MARK = ("utf-16", "utf-32")
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Hashed(io.RawIOBase):
@@ -43,19 +43,25 @@ class Hashed(io.RawIOBase):
 
 
 class Text(io.RawIOBase):
-    """UTF-8 bytes of a delivery, whatever it was packed and encoded in; a byte order mark is gone.
+    """UTF-8 bytes of a delivery, whatever it was packed and encoded in, without a byte order mark and without comments.
+
+    A single-byte encoding makes a text of any bytes, so that a file in UTF-8 would pass with every umlaut garbled;
+    bytes beyond ASCII that are UTF-8 throughout are refused there.
 
     Attributes:
         problem: what is wrong with the bytes, once reading has failed.
-        num_quotes: double quotes seen so far; an odd number at the end means that a quoted text is not closed.
+        num_quotes: quotes seen so far; an odd number at the end means that a quoted text is not closed.
     """
 
-    def __init__(self, file: Hashed, *, gzipped: bool, encoding: str) -> None:
+    def __init__(self, file: Hashed, *, gzipped: bool, encoding: str, quote: str = "", comment: str = "") -> None:
         self._raw = file
         self._file: io.RawIOBase | gzip.GzipFile = gzip.GzipFile(fileobj=file) if gzipped else file
-        encoding = "utf-8-sig" if encoding == "utf-8" else encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
         self._encoding, self._ready, self._ended = encoding, b"", False
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        single = len(("ä" * 2).encode(encoding, "replace")) == 2
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("strict") if single else None
+        self._uncommented = Uncommented(quote.encode(), comment.encode()) if comment else None
+        self._quote, self._beyond_ascii = quote.encode(), False
         self.problem: str | None = None
         self.num_quotes = self.num_bytes = 0
 
@@ -66,7 +72,10 @@ class Text(io.RawIOBase):
         view = memoryview(buffer)  # type: ignore[arg-type]
         while not self._ready and not self._ended:
             self._ready = self._next()
-            self.num_quotes += self._ready.count(b'"')
+            if self._uncommented is not None:
+                self._ready = self._uncommented.keep(self._ready, last=self._ended)
+            if self._quote:
+                self.num_quotes += self._ready.count(self._quote)
         chunk, self._ready = self._ready[: len(view)], self._ready[len(view) :]
         view[: len(chunk)] = chunk
         return len(chunk)
@@ -76,15 +85,67 @@ class Text(io.RawIOBase):
         try:
             chunk = self._file.read(CHUNK) or b""
             self._ended = not chunk
+            first = not self.num_bytes
             self.num_bytes += len(chunk)
-            if self.num_bytes > max(_FREE_BYTES, MAX_RATIO * self._raw.num_bytes):
-                self.problem = f"a file that unpacks to more than {MAX_RATIO} times its size"
+            if self.num_bytes > max(limits.FREE_BYTES, limits.MAX_RATIO * self._raw.num_bytes):
+                self.problem = f"a file that unpacks to more than {limits.MAX_RATIO} times its size"
+            elif first and chunk and self._encoding in _NEEDS_MARK and not chunk.startswith(_MARKS):
+                self.problem = f"no byte order mark: declare {self._encoding}-le or {self._encoding}-be"
+            elif self._is_utf8(chunk):
+                self.problem = f"UTF-8 where {self._encoding} is declared"
             else:
-                return self._decoder.decode(chunk, final=self._ended).encode()
+                text = self._decoder.decode(chunk, final=self._ended)
+                return (text.removeprefix("\ufeff") if first else text).encode()
         except EOFError:
             self.problem = "a gzip file that ends too early"
         except (gzip.BadGzipFile, zlib.error):
             self.problem = "a damaged gzip file, or none at all"
         except UnicodeError:
-            self.problem = f"bytes that are no {self._encoding.removesuffix('-sig')}"
+            self.problem = f"bytes that are no {self._encoding}"
         raise OSError(self.problem)  # outside of the handlers: nothing is chained to it
+
+    def _is_utf8(self, chunk: bytes) -> bool:
+        """Whether a file in a single-byte encoding has ended, and its bytes beyond ASCII have all been UTF-8."""
+        if self._utf8 is None:
+            return False
+        try:
+            self._beyond_ascii = not self._utf8.decode(chunk, final=self._ended).isascii() or self._beyond_ascii
+        except UnicodeError:
+            self._utf8 = None
+            return False
+        return self._ended and self._beyond_ascii
+
+
+class Uncommented:
+    """Drops lines that begin with a mark, wherever the pieces of the text are cut; never inside a quoted field."""
+
+    def __init__(self, quote: bytes, mark: bytes) -> None:
+        self._quote, self._mark = quote, mark
+        self._held = b""  # the beginning of a line that may become the mark
+        self._inside: bool | None = None  # the line that goes on is a comment, or none; None: a line begins
+        self._open = False  # a quoted field goes on
+
+    def keep(self, piece: bytes, *, last: bool) -> bytes:
+        """What is left of the next piece of text."""
+        kept: list[bytes] = []
+        lines = (self._held + piece).split(b"\n")
+        self._held = b""
+        for number, line in enumerate(lines):
+            ended = number < len(lines) - 1
+            if self._inside is None and not ended and not last and len(line) < len(self._mark):
+                self._held = line
+                break
+            kept.append(self._line(line, ended=ended))
+        return b"".join(kept)
+
+    def _line(self, line: bytes, *, ended: bool) -> bytes:
+        if self._inside is None:
+            self._inside = not self._open and line.startswith(self._mark)
+        comment = self._inside
+        if not comment and self._quote and line.count(self._quote) % 2:
+            self._open = not self._open
+        if ended:
+            self._inside = None
+        if comment:
+            return b""
+        return line + b"\n" if ended else line

@@ -1,6 +1,5 @@
 """Where deliveries come from, and the calendar they follow."""
 
-import codecs
 import re
 import zoneinfo
 from collections.abc import Iterator
@@ -9,9 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from kedge.spec.dialect import SUFFIXES, Dialect
 from kedge.spec.mistake import Flaw, Mistake, describe
 from kedge.spec.model import SpecModel
-from kedge.spec.quantity import Day, Texts
+from kedge.spec.quantity import Day
 from kedge.spec.reserved import Reserved
 
 _CRON_LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
@@ -42,13 +42,6 @@ def _timezone(value: Any) -> Any:
         raise Flaw("a time zone such as Europe/Berlin", describe(value), remedy) from None
 
 
-def _encoding(value: Any) -> Any:
-    try:
-        return codecs.lookup(value).name
-    except (LookupError, TypeError):
-        raise Flaw("a text encoding such as utf-8", describe(value), "Take a name that Python knows.") from None
-
-
 class Partitions(SpecModel):
     """Partitions are calendar days of `timezone`, from `start` on."""
 
@@ -59,14 +52,14 @@ class Partitions(SpecModel):
     timezone: Annotated[str, BeforeValidator(_timezone)] = Field(default="UTC", description="whose calendar days count")
 
 
-class Source(SpecModel):
-    """Files of deliveries: one per day by `{date}`, or one file handed over `replay` rows a night.
+class Source(Dialect):
+    """Files of deliveries: by `{date}`, by a column of their rows, or one file handed over `replay` rows a night.
 
     Attributes:
-        files: path, relative to `Settings.data`; with `{date}` unless `replay` is set.
+        files: path, relative to `Settings.data`; with `{date}` unless `replay` or `date_column` is set. `*` in its last
+            part stands for any text: all matching files together are the delivery.
         replay: rows per night, in file order.
-        header: whether the first line names the columns; without it they come in declared order.
-        missing: texts that mean "no value".
+        date_column: column that says which calendar day a row belongs to.
         after: what becomes of a file once its day is in the lake.
     """
 
@@ -74,35 +67,23 @@ class Source(SpecModel):
     replay: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="rows per night, from a file without dates"
     )
-    header: bool = Field(default=True, description="whether the first line names the columns")
-    delimiter: str = Field(default=",", description="one character between fields")
-    encoding: Annotated[str, BeforeValidator(_encoding)] = Field(
-        default="utf-8", description="text encoding of the files"
-    )
-    missing: Texts = Field(default=("",), description='texts that mean "no value", such as ["", "?"]')
     after: Literal["keep", "delete", "archive"] = Field(default="keep", description="what becomes of a file taken in")
-    date_column: Reserved = None
+    date_column: str | None = Field(
+        default=None, description="column that says which day a row belongs to, in files without dates in their names"
+    )
     sql: Reserved = None
 
     def mistakes(self, broken: frozenset[str]) -> Iterator[Mistake]:
         if not broken & {"files", "replay"}:
             yield from self._path_mistakes()
-        if "delimiter" not in broken and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            yield Mistake(
-                at=("delimiter",),
-                need="exactly one character that is no quote or line end",
-                got=describe(self.delimiter),
-                remedy='Write it in quotes, such as ";" or "\\t".',
-            )
-        if "missing" not in broken and len(set(self.missing)) < len(self.missing):
-            yield Mistake(at=("missing",), need="each text once", got="one twice", remedy="Remove the repetition.")
-        if self.replay is not None and self.after != "keep":
-            yield Mistake(
-                at=("after",),
-                need="keep with replay",
-                got=self.after,
-                remedy="A replayed file is read again every night.",
-            )
+        yield from self.dialect_mistakes(self.files, broken)
+        way = "replay" if self.replay is not None else "date_column"
+        if (self.replay or self.date_column) and self.after != "keep" and not broken & {"after", "replay"}:
+            remedy = "Such a file is read again every night."
+            yield Mistake(at=("after",), need=f"keep with {way}", got=self.after, remedy=remedy)
+        if self.replay is not None and self.date_column is not None:
+            remedy = "Rows come either by their position or by their date: remove one of the two."
+            yield Mistake(at=("date_column",), need="no date_column with replay", got="both", remedy=remedy)
 
     def _path_mistakes(self) -> Iterator[Mistake]:
         if self.files is None:
@@ -115,17 +96,25 @@ class Source(SpecModel):
             return
         rest = self.files.replace("{date}", "2026-01-01")
         names = PurePosixPath(rest)
-        if not names.name.endswith((".csv", ".csv.gz")) or ".." in names.parts or "{" in rest or "}" in rest:
+        if not self.format_of(names.name) or ".." in names.parts or "{" in rest or "}" in rest:
             yield Mistake(
                 at=("files",),
-                need="the path of a .csv or .csv.gz file, without .. and with no braces but {date}",
+                need=f"the path of a {', '.join(SUFFIXES)} file, or format, without .. and no braces but {{date}}",
                 got=describe(self.files),
                 remedy='Write files: "inbox/{date}.csv"; relative paths start at KEDGE_DATA.',
             )
-        elif (self.replay is None) != (self.files.count("{date}") == 1):
+        elif (self.replay is None and self.date_column is None) != (self.files.count("{date}") == 1):
+            way = "replay" if self.replay is not None else "date_column"
             yield Mistake(
                 at=("files",),
-                need="{date} exactly once" if self.replay is None else "no {date} with replay",
+                need=f"no {{date}} with {way}" if self.replay or self.date_column else "{date} exactly once",
                 got=describe(self.files),
-                remedy="Give one file per day with {date}, or one file with replay: rows a night.",
+                remedy="Give the files of a day with {date}, or files whose rows have a date_column, or one to replay.",
+            )
+        elif "*" in self.files and (self.replay is not None or "*" in "".join(names.parts[:-1])):
+            yield Mistake(
+                at=("files",),
+                need="* only in the last part of the path, and none with replay",
+                got=describe(self.files),
+                remedy='Write files: "inbox/{date}/*.csv" or "inbox/{date}-*.csv".',
             )

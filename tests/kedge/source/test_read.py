@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kedge.errors import Terminal, Transient
-from kedge.source import read, stream
+from kedge.source import limits, stream
 from kedge.source.file import fingerprint
 from kedge.source.read import Delivery
 from kedge.spec import Source
@@ -89,7 +89,7 @@ def test_a_character_cut_by_the_size_of_a_chunk_stays_whole(csv, monkeypatch):
 
 
 def test_positions_go_on_across_batches_and_slices_are_counted_from_zero(csv, monkeypatch):
-    monkeypatch.setattr(read, "MAX_ROW_BYTES", 256)
+    monkeypatch.setattr(limits, "MAX_ROW_BYTES", 256)
     delivery = deliver(csv, "id,age,city\n" + "".join(f"{n},1,x\n" for n in range(1000)))
     frames = list(delivery.batches())
     assert len(frames) > 10
@@ -145,7 +145,7 @@ def test_a_broken_gzip_is_refused(tmp_path, broken, got):
 
 
 def test_a_gzip_bomb_is_refused_before_it_unfolds(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "_FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(limits, "FREE_BYTES", 1 << 20)
     packed = gzip.compress(b"id,age,city\n" + b"1,2,3\n" * 2_000_000)
     with pytest.raises(Terminal, match="unpacks to more than 200 times"):
         rows(deliver(tmp_path / "a.csv.gz", packed))
@@ -222,3 +222,63 @@ def test_what_a_csv_writer_wrote_comes_back(csv, table):
     writer.writerows([NAMES, *table])
     got = rows(deliver(csv, text.getvalue(), missing=[]))
     assert got == table
+
+
+@pytest.mark.parametrize(
+    ("source", "body", "cells"),
+    [
+        ({"quote": "'"}, "id,age,city\n1,2,'Ulm, a/d'\n3,4,'it''s'\n", [("1", "2", "Ulm, a/d"), ("3", "4", "it's")]),
+        ({"quote": ""}, 'id,age,city\n1,2,5" pipe\n3,4,"\n', [("1", "2", '5" pipe'), ("3", "4", '"')]),
+        ({"quote": "'"}, 'id,age,city\n1,2,5" pipe\n', [("1", "2", '5" pipe')]),
+        ({"quote": "'"}, "'id','age','ci''ty'\n1,2,3\n", [("1", "2", "3")]),
+    ],
+)
+def test_fields_are_quoted_by_the_declared_character_or_by_none(csv, source, body, cells):
+    assert rows(deliver(csv, body, declared=("id", "age"), **source)) == cells
+
+
+def test_the_dialect_of_the_official_test_file_of_adult(csv):
+    body = "|1x3 Cross validator\n25, Private, ?\n38, ?, Ulm\n\n"
+    delivery = deliver(csv, body, header=False, comment="|", missing=["?"])
+    assert rows(delivery) == [("25", "Private", None), ("38", None, "Ulm")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 20])
+def test_comments_are_skipped_wherever_the_file_is_cut(csv, monkeypatch, size):
+    monkeypatch.setattr(stream, "CHUNK", size)
+    body = '# "a\nid,age,city\n#\n1,2,#3\n4,"5\n# no comment\n",6\n#\'"\n7,8,9\n# the end'
+    got = rows(deliver(csv, body, comment="#"))
+    assert got == [("1", "2", "#3"), ("4", "5\n# no comment\n", "6"), ("7", "8", "9")]
+    assert rows(deliver(csv, "//\nid,age,city\n/1,2,3\n//\n", comment="//")) == [("/1", "2", "3")]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_utf_8_where_a_single_byte_encoding_is_declared_is_refused_not_garbled(csv, encoding):
+    body = f"id,age,city\n1,{SECRET},Zürich\n"
+    assert rows(deliver(csv, body.encode(encoding), encoding=encoding)) == [("1", SECRET, "Zürich")]
+    with pytest.raises(Terminal, match="UTF-8 where") as caught:
+        rows(deliver(csv, body, encoding=encoding))
+    assert SECRET not in everything(caught.value)
+    assert rows(deliver(csv, "id,age,city\n1,2,3\n", encoding=encoding)) == [("1", "2", "3")]
+
+
+@pytest.mark.parametrize(
+    ("written", "declared", "got"),
+    [
+        ("latin-1", "utf-8", "bytes that are no utf-8"),
+        ("utf-16-le", "utf-8", "bytes that are no utf-8"),
+        ("utf-16", "cp1252", "0 of them declared|no cp1252"),
+        ("utf-8", "utf-16", "no byte order mark: declare utf-16-le or utf-16-be"),
+        ("utf-16-be", "utf-16", "no byte order mark"),
+        ("utf-16-be", "utf-16-le", "0 of them declared|bytes that are no utf-16-le"),
+    ],
+)
+def test_a_wrong_encoding_is_refused(csv, written, declared, got):
+    with pytest.raises(Terminal, match=got) as caught:
+        rows(deliver(csv, f"id,age,city\n1,{SECRET},Zürich\n".encode(written), encoding=declared))
+    assert SECRET not in everything(caught.value)
+
+
+def test_cp1252_has_bytes_that_mean_nothing(csv):
+    with pytest.raises(Terminal, match="bytes that are no cp1252"):
+        rows(deliver(csv, b"id,age,city\n1,2,\x81\n", encoding="cp1252"))
