@@ -6,7 +6,13 @@ import dagster as dg
 
 from assets.attributes import key
 from kedge.spec import Declaration
+from kedge.spec.lag import Lag
 
+_SCORES = {
+    "binary": "probability of the positive class",
+    "regression": "expected value of the target",
+    "count": "expected count for the row's exposure",
+}
 _UPSTREAM = {"validated": "raw", "quarantine": "raw", "anonymized": "validated"}
 
 
@@ -21,9 +27,7 @@ def metadata(declaration: Declaration, dataset: str) -> dict[str, Any]:
 def schema(declaration: Declaration, dataset: str) -> dg.TableSchema:
     """The dataset's columns with their types and, after the border, how each was treated."""
     if dataset == "predictions":
-        return dg.TableSchema(
-            columns=[dg.TableColumn("score", "float", description="probability of the positive class")]
-        )
+        return dg.TableSchema(columns=[dg.TableColumn("score", "float", description=_SCORES[declaration.task])])
     columns = [
         dg.TableColumn(name, _type(declaration, dataset, name), description=_description(declaration, dataset, name))
         for name in _columns(declaration, dataset)
@@ -34,7 +38,9 @@ def schema(declaration: Declaration, dataset: str) -> dg.TableSchema:
 
 
 def _columns(declaration: Declaration, dataset: str) -> tuple[str, ...]:
-    return declaration.released if dataset == "anonymized" else tuple(declaration.columns)
+    if dataset == "anonymized":
+        return declaration.released
+    return declaration.delivered if dataset in ("raw", "quarantine") else tuple(declaration.delivery.columns)
 
 
 def _type(declaration: Declaration, dataset: str, name: str) -> str:
@@ -58,8 +64,17 @@ def _description(declaration: Declaration, dataset: str, name: str) -> str | Non
 def _lineage(declaration: Declaration, dataset: str) -> dict[str, list[dg.TableColumnDep]]:
     if dataset == "predictions":
         anonymized = key(declaration, "anonymized")
-        return {"score": [dg.TableColumnDep(asset_key=anonymized, column_name=name) for name in declaration.features]}
+        seen = (*declaration.features, *filter(None, [declaration.exposure]))
+        return {"score": [dg.TableColumnDep(asset_key=anonymized, column_name=name) for name in seen]}
     if dataset not in _UPSTREAM:
         return {}
     parent = key(declaration, _UPSTREAM[dataset])
-    return {name: [dg.TableColumnDep(asset_key=parent, column_name=name)] for name in _columns(declaration, dataset)}
+    found = {name: [dg.TableColumnDep(asset_key=parent, column_name=name)] for name in _columns(declaration, dataset)}
+    if dataset == "validated":
+        lags = {name: declaration.columns[name].from_ for name in found}
+        found |= {
+            name: [dg.TableColumnDep(asset_key=parent, column_name=lag.column)]
+            for name, lag in lags.items()
+            if isinstance(lag, Lag)
+        }
+    return found

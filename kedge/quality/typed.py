@@ -2,6 +2,7 @@
 cast errors quote the cell."""
 
 from collections.abc import Mapping
+from unicodedata import normalize
 
 import polars as pl
 
@@ -26,8 +27,11 @@ def is_text(column: Column) -> bool:
 
 
 def text(name: str, column: Column) -> pl.Expr:
-    """The cell as text; strings in Unicode's composed form (NFC), so that equal texts are equal bytes."""
-    return pl.col(name).str.normalize("NFC") if is_text(column) else pl.col(name)
+    """The cell as text; strings in Unicode's composed form (NFC), so that equal texts are equal bytes; aliases are
+    replaced by what they mean."""
+    cell = pl.col(name).str.normalize("NFC") if is_text(column) else pl.col(name)
+    meant = {normalize("NFC", written): value for written, value in column.aliases.items()}
+    return cell.replace(meant) if meant else cell
 
 
 def value(name: str, column: Column) -> pl.Expr:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from kedge.lake import Dataset, Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
-from kedge.quality import evaluate, personal, suite
+from kedge.quality import evaluate, lagged, personal, suite
 from kedge.quality.rules import AGREES, COLUMNS, PERSONAL, ROWS, SHARE, Rule, describe
 from kedge.quality.typed import typed
 from kedge.spec import Declaration
@@ -41,7 +42,8 @@ def validate(ws: "Workspace", declaration: Declaration, partition: str) -> Valid
         Terminal: there is no raw version.
     """
     raw = ws.dataset(declaration.name, "raw").require(partition, "Take the delivery first.")
-    examination = Examination(raw, declaration)
+    delivery = declaration.delivery
+    examination = Examination(raw, delivery, lagged.nights(ws, delivery, partition))
     quarantine = None
     if not examination.strangers and not examination.absent:
         quarantine = _produce(ws.dataset(declaration.name, "quarantine"), examination, examination.set_aside)
@@ -54,7 +56,7 @@ def _produce(dataset: Dataset, examination: "Examination", write: Callable[[Draf
     return produce(
         dataset,
         raw.partition,
-        inputs={"raw": raw.id},
+        inputs={"raw": raw.id} | lagged.inputs(examination.nights),
         declared=examination.declaration.part(dataset.name),
         code=CODE_VERSION,
         write=write,
@@ -64,36 +66,55 @@ def _produce(dataset: Dataset, examination: "Examination", write: Callable[[Draf
 class Examination:
     """One raw version seen through the contract; evaluated when asked for the first time, so not in a rerun."""
 
-    def __init__(self, raw: Version, declaration: Declaration) -> None:
-        self.raw, self.declaration = raw, declaration
+    def __init__(self, raw: Version, declaration: Declaration, nights: lagged.Nights = MappingProxyType({})) -> None:
+        self.raw, self.declaration, self.nights = raw, declaration, nights
         there = [name for name, _ in raw.manifest.schema if name != "_row"]
-        self.strangers = [name for name in there if name not in declaration.columns]
-        self.absent = [name for name in declaration.columns if name not in there]
+        self.strangers = [name for name in there if name not in declaration.delivered]
+        self.absent = [name for name in declaration.delivered if name not in there]
 
     def accept(self, draft: Draft) -> Findings:
         """Write the rows that meet the contract, typed, and say how the rules were met."""
-        if self.strangers or self.absent:
-            return self._findings((self._columns_check(),))
-        draft.write_frame(typed(self._rows(failing=False), self.declaration.columns))
-        return self._findings((*self._rule_checks(), *self._table_checks()))
+        if not self.strangers and not self.absent:
+            draft.write_frame(self.accepted())
+        return self._findings(self.checks())
 
     def set_aside(self, draft: Draft) -> Findings:
-        """Write the rows that do not, as text, each with the names of the rules it breaks."""
-        reasons = self.flags.reasons().lazy()
-        draft.write_frame(self._rows(failing=True).join(reasons, on="_row", maintain_order="left"))
+        """Write the rows that do not."""
+        draft.write_frame(self.rejected())
         return self._findings(())
+
+    def accepted(self) -> pl.LazyFrame:
+        """The rows that meet the contract, typed, `_row` last."""
+        return typed(self._accepted, self.declaration.columns)
+
+    def rejected(self) -> pl.LazyFrame:
+        """The rows that do not, as text, each with the names of the rules it breaks (`_reasons`)."""
+        reasons = self.flags.reasons().lazy()
+        failing = self.raw.scan().filter(pl.col("_row").is_in(self.failing.implode()))
+        return failing.join(reasons, on="_row", maintain_order="left")
+
+    def checks(self) -> tuple[Check, ...]:
+        """How the rules were met; of other columns than the declared ones no more is known than that."""
+        if self.strangers or self.absent:
+            return (self._columns_check(),)
+        return (*self._rule_checks(), *self._table_checks())
 
     @cached_property
     def flags(self) -> evaluate.Flags:
-        return evaluate.evaluate(self.raw.scan(), self.declaration)
+        return evaluate.evaluate(self._frame, self.declaration)
 
     @cached_property
     def failing(self) -> pl.Series:
         return self.flags.failing()
 
-    def _rows(self, *, failing: bool) -> pl.LazyFrame:
-        among = pl.col("_row").is_in(self.failing.implode())
-        return self.raw.scan().filter(among if failing else ~among)
+    @property
+    def _frame(self) -> pl.LazyFrame:
+        """Text as received, lagged columns beside it."""
+        return lagged.joined(self.raw.scan(), self.declaration, self.nights)
+
+    @property
+    def _accepted(self) -> pl.LazyFrame:
+        return self._frame.filter(~pl.col("_row").is_in(self.failing.implode()))
 
     def _findings(self, checks: tuple[Check, ...]) -> Findings:
         facts: dict[str, Fact] = {"rows_in": self.raw.manifest.rows}
@@ -117,7 +138,7 @@ class Examination:
         yield _table_check(
             SHARE, self._share <= at_most, share=self._share, at_most=at_most, quarantined=self.failing.len()
         )
-        found = personal.suspects(self._rows(failing=False), self.declaration)
+        found = personal.suspects(self._accepted, self.declaration)
         yield _table_check(PERSONAL, not found, **{f"{one.column}_{one.kind}_share": one.share for one in found})
         yield self._agreement()
 
@@ -128,7 +149,7 @@ class Examination:
     def _agreement(self) -> Check:
         """Let Great Expectations judge the same rows, all of them or those that matter and a sample."""
         rows, whole = evaluate.subset(self.flags, suite.MAX_ROWS, seed=0)
-        frame = self.raw.scan().filter(pl.col("_row").is_in(rows.implode())).collect()
+        frame = self._frame.filter(pl.col("_row").is_in(rows.implode())).collect()
         # without all failing rows a value may have lost its twin
         rules = [rule for rule in self.flags.rules if whole or rule.kind != "unique"]
         flags = evaluate.restricted(self.flags, rows)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 
-from kedge.spec.mistake import Mistake
+from kedge.spec import aliases
+from kedge.spec.labels import column_mistakes
+from kedge.spec.mistake import Mistake, describe
 
 if TYPE_CHECKING:
     from kedge.spec.columns import Column
@@ -85,16 +87,47 @@ def _target(column: "Column") -> Iterator[Mistake]:
     if column.role != "target":
         return
     num_values = len(column.values or ())
-    if column.type != "bool" and (column.type != "category" or num_values != 2):
+    if column.type == "integer" and (column.min is None or column.min < 0):
+        yield Mistake(
+            at=("min",),
+            need="at least 0 for a target of type integer, which is a count",
+            got=describe(column.min),
+            remedy="Write min: 0, or type: float for a number that is no count.",
+        )
+    enough = num_values == 2 or (num_values > 2 and column.positive is not None)
+    if column.type not in ("bool", "integer", "float") and (column.type != "category" or not enough):
         yield Mistake(
             at=("type",),
-            need="bool, or category with exactly two values (other targets are not supported yet)",
+            need="bool, category with two values (or more and positive), integer (a count) or float",
             got=column.type + (f" with {num_values} values" if num_values else ""),
-            remedy="Write type: bool, or category and its two values, the positive one last.",
+            remedy="Write type: bool, or category and its two values, the positive one last, or positive: VALUE.",
         )
     if column.privacy is not None:
         got = column.privacy.kind
         yield Mistake(at=("privacy",), need="nothing for the target", got=got, remedy="Remove it.")
+
+
+def _positive(column: "Column") -> Iterator[Mistake]:
+    if column.positive is not None and (column.role != "target" or column.positive not in (column.values or ())):
+        yield Mistake(
+            at=("positive",),
+            need="one of the values of a category target",
+            got="another text" if column.role == "target" else "it on a column that is no target",
+            remedy="Write a value of the target as it stands in values, or remove it.",
+        )
+
+
+def _exposure(column: "Column") -> Iterator[Mistake]:
+    if column.role != "exposure":
+        return
+    if column.type not in NUMBERS:
+        yield _needs_type("role", NUMBERS, column)
+    elif column.min is None or column.min <= 0:
+        remedy = "Write the smallest one there can be, such as min: 0.001; rows below it go to quarantine."
+        yield Mistake(at=("min",), need="a number above 0 for the exposure", got=describe(column.min), remedy=remedy)
+    if column.privacy is not None:
+        got = column.privacy.kind
+        yield Mistake(at=("privacy",), need="nothing for the exposure", got=got, remedy="Remove it.")
 
 
 def _present(column: "Column") -> Iterator[Mistake]:
@@ -135,8 +168,12 @@ _CHECKS: dict[Callable[["Column"], Iterator[Mistake]], set[str]] = {
     _ordered: {"min", "max"},
     _distinct: {"values"},
     _subject: {"role", "type", "privacy"},
-    _target: {"role", "type", "values"},
+    _target: {"role", "type", "values", "min", "positive"},
+    _positive: {"role", "values", "positive"},
+    aliases.mistakes: {"type", "values", "aliases"},
+    _exposure: {"role", "type", "privacy", "min"},
     _present: {"role", "nulls"},
     _released: {"role", "privacy"},
     _domain: {"privacy"},
+    column_mistakes: {"from", "role", "privacy", "feature"},
 }

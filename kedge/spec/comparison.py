@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kedge.spec import lag
 from kedge.spec.coherence import DATES, TEXTS
 from kedge.spec.columns import Column
+from kedge.spec.gates import METRICS
+from kedge.spec.labels import LABELS
+from kedge.spec.labels import mistakes as label_mistakes
 from kedge.spec.mistake import Mistake
 from kedge.spec.names import looks_like
 from kedge.spec.parts import is_feature
@@ -30,10 +34,16 @@ def mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterator[Mis
         yield from _role_mistakes(declaration)
     for name, column in declaration.columns.items():
         yield from _personal_mistakes(name, column)
+    if "source" not in broken:
+        yield from _calendar_mistakes(declaration, broken)
+    yield from label_mistakes(declaration, broken)
+    if "evaluation" not in broken and not any(name.startswith("columns.") for name in broken):
+        yield from lag.mistakes(declaration)
     if "evaluation" not in broken:
         yield from _slice_mistakes(declaration, broken)
         yield from _holdout_mistakes(declaration, broken)
-    if not broken & {"gates", "evaluation"}:
+        yield from _test_mistakes(declaration, broken)
+    if not broken & {"gates", "evaluation"} and not any(name.startswith("columns.") for name in broken):
         yield from _gate_mistakes(declaration)
 
 
@@ -54,6 +64,21 @@ def _role_mistakes(declaration: "Declaration") -> Iterator[Mistake]:
             need="at most one column with role: subject",
             got=", ".join(subjects),
             remedy="Keep the role where it says whose data a row is.",
+        )
+    exposures = [name for name, column in columns.items() if column.role == "exposure"]
+    if len(exposures) > 1:
+        yield Mistake(
+            at=("columns", exposures[1]),
+            need="at most one column with role: exposure",
+            got=", ".join(exposures),
+            remedy="Keep the role where it says for how long a row was at risk.",
+        )
+    if exposures and len(targets) == 1 and declaration.task != "count":
+        yield Mistake(
+            at=("columns", exposures[0]),
+            need="a count target (type: integer, min: 0), which is expected in proportion to the exposure",
+            got=f"a target of type {columns[targets[0]].type}",
+            remedy="Remove role: exposure; the column is then a feature.",
         )
     if not any(is_feature(column) for column in columns.values() if column.treatment != "drop"):
         yield Mistake(
@@ -93,6 +118,19 @@ def _decide(name: str, seen: str) -> Mistake:
     )
 
 
+def _calendar_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterator[Mistake]:
+    name = declaration.source.date_column
+    column = declaration.columns.get(name or "")
+    if name is None or f"columns.{name}" in broken or (column and column.type in DATES and column.from_ is None):
+        return
+    yield Mistake(
+        at=("source", "date_column"),
+        need="a column of the delivery of type date or datetime",
+        got=f"{name!r}, which is none" if column else "one that is not declared",
+        remedy="Declare the column with that type, or take another.",
+    )
+
+
 def _slice_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterator[Mistake]:
     for position, name in enumerate(declaration.evaluation.slices):
         column = declaration.columns.get(name)
@@ -108,7 +146,8 @@ def _slice_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Itera
 
 def _can_slice(column: Column) -> bool:
     few = column.type in TEXTS | {"bool"} or column.treatment == "bins"
-    return few and column.role is None and column.treatment not in ("drop", "token", "redact")
+    there = column.role is None and column.from_ != LABELS
+    return few and there and column.treatment not in ("drop", "token", "redact")
 
 
 def _holdout_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterator[Mistake]:
@@ -122,13 +161,28 @@ def _holdout_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Ite
         )
 
 
+def _test_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterator[Mistake]:
+    test = declaration.evaluation.test
+    if test is not None and "source" not in broken and test == declaration.source.files:
+        remedy = "Name the file whose rows are to be kept out of every training."
+        yield Mistake(at=("evaluation", "test"), need="a file apart from source.files", got="the same", remedy=remedy)
+
+
 def _gate_mistakes(declaration: "Declaration") -> Iterator[Mistake]:
-    if "worst_slice_auc" in declaration.gates and not declaration.evaluation.slices:
-        yield Mistake(
-            at=("gates", "worst_slice_auc"),
-            need="evaluation.slices",
-            got="no slices",
-            remedy="Declare slices: [<column>], or remove the gate.",
-        )
+    targets = [column for column in declaration.columns.values() if column.role == "target"]
     for metric, gate in declaration.gates.items():
+        if targets and metric not in METRICS[declaration.task]:
+            yield Mistake(
+                at=("gates", metric),
+                need=f"a metric of a {declaration.task} target: {', '.join(METRICS[declaration.task])}",
+                got=metric,
+                remedy=f"Take one of them; models are compared by {declaration.lead}.",
+            )
+        elif metric.startswith("worst_slice_") and not declaration.evaluation.slices:
+            yield Mistake(
+                at=("gates", metric),
+                need="evaluation.slices",
+                got="no slices",
+                remedy="Declare slices: [<column>], or remove the gate.",
+            )
         yield from gate.mistakes_for(metric)

@@ -10,7 +10,8 @@ from kedge.spec import comparison, parts
 from kedge.spec.canonical import digest
 from kedge.spec.coherence import DATES, NUMBERS
 from kedge.spec.columns import Column
-from kedge.spec.gates import Gate, Metric, with_metrics
+from kedge.spec.gates import LEAD, Gate, Metric, Task, with_metrics
+from kedge.spec.labels import LABELS, Labels
 from kedge.spec.mistake import Flaw, Mistake
 from kedge.spec.model import SpecModel
 from kedge.spec.names import NAME, NAME_NEED, check_name
@@ -64,6 +65,9 @@ class Declaration(SpecModel):
     )
     partitions: Partitions = Field(description="the calendar, at least {start: 2026-01-01}")
     source: Source = Field(description='where deliveries come from, at least {files: "inbox/{date}.csv"}')
+    labels: Labels | None = Field(
+        default=None, description='where outcomes come from, such as {files: "labels/{date}.csv", on: [customer_id]}'
+    )
     columns: dict[Annotated[str, AfterValidator(_column)], Column] = Field(description="every column of a delivery")
     quarantine_at_most: Share = Field(default=0.1, description="share of a day's rows that may fail the contract")
     privacy: Privacy = Field(default=Privacy(), description="limits at the border between the zones")
@@ -78,7 +82,6 @@ class Declaration(SpecModel):
     compute: Annotated[dict[Asset, Compute], AfterValidator(by_asset)] = Field(
         default={}, description="resources of an asset's step"
     )
-    labels: Reserved = None
     erasure: Erasure = Field(default=Erasure(), description="reserved for a later version")
     alerts: Reserved = None
     audit: Reserved = None
@@ -123,15 +126,48 @@ class Declaration(SpecModel):
         return next(name for name, column in self.columns.items() if column.role == "target")
 
     @property
+    def task(self) -> Task:
+        """What is learned, by the type of the target: binary (a class), regression (float) or count (integer)."""
+        kinds: dict[str, Task] = {"float": "regression", "integer": "count"}
+        return kinds.get(self.columns[self.target].type, "binary")
+
+    @property
+    def lead(self) -> Metric:
+        """The figure that models are compared by and the champion's margin is in: auc, r2 or deviance_gain."""
+        return LEAD[self.task]
+
+    @property
+    def exposure(self) -> str | None:
+        """Column that says for how long a row was at risk; a count is expected in proportion to it."""
+        return next((name for name, column in self.columns.items() if column.role == "exposure"), None)
+
+    @property
     def positive(self) -> str:
-        """The positive class as text: "true" for bool, else the last of the target's two values."""
-        values = self.columns[self.target].values
-        return values[-1] if values else "true"
+        """The positive class as text: "true" for bool, else `positive` or the last of the target's two values."""
+        target = self.columns[self.target]
+        return target.positive or (target.values[-1] if target.values else "true")
+
+    @property
+    def delivered(self) -> tuple[str, ...]:
+        """Columns that stand in a delivery, in declared order: those without `from`."""
+        return tuple(name for name, column in self.columns.items() if column.from_ is None)
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Columns whose values arrive with the labels, in declared order."""
+        return tuple(name for name, column in self.columns.items() if column.from_ == LABELS)
+
+    @property
+    def delivery(self) -> Self:
+        """The declaration as a delivery has to meet it: without the columns that arrive later."""
+        kept = {name: column for name, column in self.columns.items() if name not in self.late}
+        return self.model_copy(update={"columns": kept}) if self.late else self
 
     @property
     def released(self) -> tuple[str, ...]:
         """Columns of the anonymized dataset, in declared order."""
-        return tuple(name for name, column in self.columns.items() if column.treatment != "drop")
+        columns = self.delivery.columns
+        return tuple(name for name, column in columns.items() if column.treatment != "drop")
 
     @property
     def quasi(self) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class SpecModel(BaseModel):
         value: Self | None = None
         errors: list[ErrorDetails] = []
         broken: frozenset[str] = frozenset()
+        data = cls._plain_on(data)
         try:
             value = handler(data)
         except ValidationError as failure:
@@ -61,6 +62,13 @@ class SpecModel(BaseModel):
         if details or value is None:
             raise ValidationError.from_exception_data(cls.__name__, details)
         return value
+
+    @classmethod
+    def _plain_on(cls, data: Any) -> Any:
+        """The key `on`, which Dagster's reader of YAML (1.1) takes for true."""
+        if "on" not in cls.model_fields or not isinstance(data, dict) or True not in data or "on" in data:
+            return data
+        return {"on" if key is True else key: value for key, value in data.items()}
 
     @classmethod
     def _rest(

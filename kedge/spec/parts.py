@@ -8,17 +8,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kedge.spec.columns import Column
+from kedge.spec.labels import LABELS, contract
 
 if TYPE_CHECKING:
     from kedge.spec.declaration import Declaration
 
-_CONTRACT = {"type", "values", "min", "max", "unique", "nulls", "format"}
+_CONTRACT = {"type", "values", "aliases", "min", "max", "unique", "nulls", "format", "from_"}
 _BORDER = {"type", "role", "privacy", "quasi", "domain"}
 
 
 def is_feature(column: Column) -> bool:
     """Whether the model sees a released column."""
-    if column.role is not None:
+    if column.role is not None or column.from_ == LABELS:
         return False
     if column.feature is not None:
         return column.feature
@@ -47,33 +48,47 @@ def _raw(declaration: "Declaration") -> dict[str, Any]:
     source = {key: value for key, value in settings["source"].items() if key not in ("files", "after")}
     part: dict[str, Any] = {"source": source} if source else {}
     if not declaration.source.header:
-        part["columns"] = list(declaration.columns)
+        part["columns"] = list(declaration.delivered)
     if declaration.source.replay is not None:
         part["start"] = settings["partitions"]["start"]
+    if (column := declaration.source.date_column) is not None:
+        part["date"] = [declaration.columns[column].type, declaration.partitions.timezone]
     return part
 
 
 def _validated(declaration: "Declaration") -> dict[str, Any]:
-    columns = _columns(declaration, _CONTRACT)
+    columns = _columns(declaration.delivery, _CONTRACT)
     for name, contract in columns:
         if declaration.columns[name].privacy is not None:
             contract["treated"] = True  # looks at whether it is, not how: validation searches the others for patterns
     return {"columns": columns} | _sections(declaration, "quarantine_at_most")
 
 
+def _labels_raw(declaration: "Declaration") -> dict[str, Any]:
+    return _raw(contract(declaration))
+
+
+def _labels(declaration: "Declaration") -> dict[str, Any]:
+    file = contract(declaration)
+    return _validated(file) | {"on": [name for name in file.columns if name not in declaration.late]}
+
+
 def _anonymized(declaration: "Declaration") -> dict[str, Any]:
-    return {"columns": _columns(declaration, _BORDER)} | _sections(declaration, "privacy")
+    return {"columns": _columns(declaration.delivery, _BORDER)} | _sections(declaration, "privacy")
 
 
 def _training_set(declaration: "Declaration") -> dict[str, Any]:
     evaluation = {key: getattr(declaration.evaluation, key) for key in ("holdout", "by")}
-    return {
+    part = {
         "subject": declaration.subject,
         "target": declaration.target,
         "window": declaration.training.window,
         "evaluation": evaluation,
-        "columns": _columns(declaration, _BORDER),
+        "columns": _columns(declaration.delivery, _BORDER),
     } | _sections(declaration, "privacy")  # it names the plan, which knows k
+    if declaration.evaluation.by == "features":
+        part["features"] = list(declaration.features)
+    return part
 
 
 def _model(declaration: "Declaration") -> dict[str, Any]:
@@ -83,11 +98,13 @@ def _model(declaration: "Declaration") -> dict[str, Any]:
 
 
 def _features(declaration: "Declaration") -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "features": [[name, declaration.feature_kind(name)] for name in declaration.features],
         "target": declaration.target,
-        "positive": declaration.positive,
     }
+    if declaration.task == "binary":
+        return found | {"positive": declaration.positive}
+    return found | {"task": declaration.task, "exposure": declaration.exposure}
 
 
 def _evaluation(declaration: "Declaration") -> dict[str, Any]:
@@ -99,7 +116,7 @@ def _champion(declaration: "Declaration") -> dict[str, Any]:
 
 
 def _predictions(declaration: "Declaration") -> dict[str, Any]:
-    return {"subject": declaration.subject, "columns": _columns(declaration, _BORDER)}
+    return {"subject": declaration.subject, "columns": _columns(declaration.delivery, _BORDER)}
 
 
 def _drift_report(declaration: "Declaration") -> dict[str, Any]:
@@ -117,6 +134,9 @@ _PARTS: dict[str, Callable[["Declaration"], dict[str, Any]]] = {
     "raw": _raw,
     "validated": _validated,
     "quarantine": _validated,
+    "labels_raw": _labels_raw,
+    "labels": _labels,
+    "labels_quarantine": _labels,
     "anonymized": _anonymized,
     "training_set": _training_set,
     "model": _model,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -34,6 +35,11 @@ def _resource(value: Any) -> Any:
     raise Flaw("a quantity such as 16Gi, 2 or 500m", describe(value), "Write it the way Kubernetes does.")
 
 
+def _plain_path(text: str) -> bool:
+    path = PurePosixPath(text)
+    return bool(path.name) and ".." not in path.parts and not set(text) & set("{}*")
+
+
 class Privacy(SpecModel):
     """Limits at the border between the zones.
 
@@ -58,19 +64,22 @@ class Evaluation(SpecModel):
     """Who is held out, and which slices are looked at.
 
     Attributes:
-        by: hold out whole people or whole blocks of consecutive rows; by default people if there is a subject.
+        by: hold out whole people, whole blocks of consecutive rows, or all rows of equal features; by default people if
+            there is a subject.
         slices: released columns whose values cut the held-out rows into slices.
+        test: a file in the source's dialect whose rows never train; figures on it are shown, and no gate is judged.
     """
 
     holdout: Share = Field(default=0.2, description="share of people (or blocks) that never train, such as 20%")
-    by: Annotated[Literal["subject", "blocks"], only("subject or blocks", "features")] | None = Field(
-        default=None, description="subject or blocks"
-    )
+    by: Literal["subject", "blocks", "features"] | None = Field(default=None, description="subject, blocks or features")
     slices: Texts = Field(default=(), description="a list of columns")
-    test: Reserved = None
+    test: str | None = Field(default=None, description="an official test file, such as test/labelled.csv")
     recent: Reserved = None
 
     def mistakes(self, broken: frozenset[str]) -> Iterator[Mistake]:
+        if "test" not in broken and self.test is not None and not _plain_path(self.test):
+            remedy = "Name one file; relative paths start at KEDGE_DATA."
+            yield Mistake(at=("test",), need="the path of a file, without .. { } *", got="another text", remedy=remedy)
         if "holdout" not in broken and not 0.05 <= self.holdout <= 0.5:
             yield Mistake(
                 at=("holdout",), need="5% to 50%", got=f"{self.holdout:.3g}", remedy="20% is what kedge was tried with."
@@ -106,7 +115,7 @@ class ChampionPolicy(SpecModel):
     """What a challenger must not fall short of."""
 
     margin: Annotated[float, Field(ge=0, le=0.2)] = Field(
-        default=0.005, description="AUC a challenger may seem to lose"
+        default=0.005, description="AUC (r2, deviance_gain) a challenger may seem to lose"
     )
     approval: Annotated[Literal["none"], only("none", "always", "required", "human")] = Field(
         default="none", description="none"
@@ -129,7 +138,7 @@ class Compute(SpecModel):
 
 Asset = Literal[
     "raw", "validated", "quarantine", "anonymized", "training_set", "model", "training", "evaluation", "champion",
-    "predictions", "drift_report",
+    "predictions", "drift_report", "labels",
 ]  # fmt: skip
 
 
