@@ -1,6 +1,7 @@
 """`kedge run`: Dagster's jobs, executed in this process and recorded in the instance like any other run."""
 
 import time
+import uuid
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
+from commands.ending import told_to_end
 from kedge.errors import Terminal
+from kedge.leases import hold
 from kedge.settings import Settings
 from kedge.source import calendar
 from kedge.spec import load
 from resources.cause import Cause
 from resources.instance import instance
+from resources.reaper import reap
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -30,6 +34,8 @@ def run(settings: Settings, pipeline: str, first: str, last: str, job: str, cons
         need, got = "a night that is not before --partition", f"{last}, which is before {first}"
         raise Terminal("--until", need=need, got=got, remedy="Swap them.")
     with instance(settings) as dagster:
+        for died in reap(dagster, settings, [pipeline])[0]:
+            console.print(f"Found dead: {died}", markup=False, highlight=False)
         if job == "retrain":
             return 0 if retrain(dagster, settings, pipeline, last, console) else 1
         failed = [night for night in nights(first, last) if not nightly(dagster, pipeline, night, console)]
@@ -60,11 +66,18 @@ def retrain(dagster: dg.DagsterInstance, settings: Settings, pipeline: str, unti
 
 def _execute(dagster: dg.DagsterInstance, job: str, console: Console, title: str, **arguments: Any) -> bool:
     started = time.monotonic()
-    result = _job(job).execute_in_process(instance=dagster, raise_on_error=False, run_config=QUIET, **arguments)
+    run_id = str(uuid.uuid4())
+    with told_to_end() as told, hold(Settings.from_environment().leases, run_id):
+        result = _job(job).execute_in_process(
+            instance=dagster, run_id=run_id, raise_on_error=False, run_config=QUIET, **arguments
+        )
     seconds = time.monotonic() - started
     console.print(f"{title}: {'done' if result.success else '[red]failed[/]'} in {seconds:.1f} s")
     for reason in _reasons(result):
         console.print(f"  {reason}", markup=False, highlight=False)
+    if number := told():
+        console.print(f"  ended by {number.name}; what was not committed does not count, run it again")
+        raise SystemExit(128 + number)
     return result.success
 
 

@@ -17,6 +17,7 @@ from kedge.settings import Settings
 from kedge.spec import load_all
 from resources.instance import instance, prepare
 from resources.launcher import WarmRunLauncher
+from resources.reaper import reap
 
 HOST = "127.0.0.1"
 START_SECONDS = 90
@@ -37,6 +38,7 @@ def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo
     for option, wanted in ports.items():
         _require_free(wanted, option)
     _repair_aliases(settings)
+    _end_dead_runs(settings, console)
     commands = {
         "webserver": webserver(port),
         "daemon": daemon(),
@@ -68,6 +70,13 @@ def _stop_runs(settings: Settings) -> None:
     with instance(settings) as dagster:
         if isinstance(dagster.run_launcher, WarmRunLauncher):
             dagster.run_launcher.stop()
+
+
+def _end_dead_runs(settings: Settings, console: Console) -> None:
+    """Say of runs that a crash left behind that they have failed, before anything waits for them."""
+    with instance(settings) as dagster:
+        for died in reap(dagster, settings, sorted(load_all(settings.pipelines)))[0]:
+            console.print(f"Found dead: {died}", markup=False, highlight=False)
 
 
 def _repair_aliases(settings: Settings) -> None:

@@ -75,5 +75,10 @@ class Settings:
         return self.home / "dagster"
 
     @property
+    def leases(self) -> Path:
+        """A file per run that is being executed, held by its process (`kedge.leases`)."""
+        return self.home / "leases"
+
+    @property
     def mlflow_artifacts(self) -> Path:
         return self.home / "mlflow" / "artifacts"

@@ -12,6 +12,7 @@ from kedge.offline import silence
 from kedge.settings import Settings
 from kedge.spec import load_all
 from resources.store import Store
+from sensors import reaper
 
 silence()
 
@@ -32,7 +33,7 @@ def build(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[asset for one in declared for asset in one.assets or ()],
         jobs=[job for one in declared for job in one.jobs or ()],
-        sensors=[sensor for one in declared for sensor in one.sensors or ()],
+        sensors=[reaper.sensor(names), *(sensor for one in declared for sensor in one.sensors or ())],
         schedules=[schedule for one in declared for schedule in one.schedules or ()],
         resources={"store": Store()},
         executor=dg.in_process_executor,

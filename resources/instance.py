@@ -22,7 +22,10 @@ run_launcher:
     max_concurrent_runs: 2
 run_monitoring:
   enabled: true
-  start_timeout_seconds: 300
+  # Runs wait inside the run host, for as long as others take; the reaper finds those that nobody has (docs/adr/0008).
+  start_timeout_seconds: 604800
+  # For runs without the tag dagster/max_runtime: those of "Materialize" and of backfills.
+  max_runtime_seconds: 86400
   poll_interval_seconds: 30
   max_resume_run_attempts: 0
 retention:

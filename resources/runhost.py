@@ -167,7 +167,7 @@ class RunHost:
             try:
                 process = os.fork()
                 if process == 0:
-                    execute(args, parent, self.server)
+                    execute(run_id, args, parent, self.server)
             except OSError as error:  # no memory or no process left: the run stays first in line
                 _log(f"fork: {error}")
                 return
@@ -213,8 +213,8 @@ def _log(line: str) -> None:
         sys.stderr.flush()
 
 
-def execute(args: str, parent: int, server: socket.socket) -> None:
-    """In the forked process: do what `dagster api execute_run` does, then leave without returning to the host."""
+def execute(run_id: str, args: str, parent: int, server: socket.socket) -> None:
+    """In the forked process: hold the run's lease, do what `dagster api execute_run` does, never return to the host."""
     code = 1
     try:
         server.close()
@@ -227,11 +227,13 @@ def execute(args: str, parent: int, server: socket.socket) -> None:
         sys.argv = ["dagster", "api", "execute_run", args]
         from dagster._cli import main
 
+        from kedge.leases import hold
+        from kedge.settings import Settings
         from resources.sqlite import hasten
 
         hasten()
-
-        main()  # type: ignore[no-untyped-call]
+        with hold(Settings.from_environment().leases, run_id):
+            main()  # type: ignore[no-untyped-call]
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1

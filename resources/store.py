@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from kedge.leases import hold
 from kedge.settings import Settings
 from resources.failures import shielded
 
@@ -24,12 +25,15 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def stage(self, name: str, context: dg.AssetExecutionContext) -> Iterator["Workspace"]:
         """The workspace for one stage; what goes wrong inside becomes a Dagster failure without personal values.
 
-        Whatever is written names the run, so that the loser of a race learns who won.
+        Whatever is written names the run, so that the loser of a race learns who won. While the stage lasts, this
+        process holds the run's lease, should it not have it already: a pod, or a process of Dagster's own commands.
         """
         with shielded(name):
             from kedge.workspace import Workspace
 
-            yield Workspace.open(Settings.from_environment(), run=context.run.run_id)
+            settings = Settings.from_environment()
+            with hold(settings.leases, context.run.run_id):
+                yield Workspace.open(settings, run=context.run.run_id)
 
     def tracking(self) -> "Tracking":
         """MLflow, where models are registered."""

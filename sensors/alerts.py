@@ -7,6 +7,7 @@ import dagster as dg
 from dagster import DagsterEventType, RunStatusChangeRecordsFilter
 
 from kedge.spec import Declaration
+from resources.runs import belongs
 
 TICK_SECONDS = 10
 BATCH = 200
@@ -42,16 +43,9 @@ def _since(instance: dg.DagsterInstance, pipeline: str, cursor: dict[str, int]) 
         for record in instance.fetch_run_status_changes(ended, limit=BATCH, ascending=True).records:
             after[ending.value] = record.storage_id
             run = instance.get_run_by_id(record.event_log_entry.run_id)
-            if run is not None and _ours(run, pipeline):
+            if run is not None and belongs(run, pipeline):
                 lines += _lines(instance, pipeline, run)
     return lines, after
-
-
-def _ours(run: dg.DagsterRun, pipeline: str) -> bool:
-    """Whether a run is of one of the pipeline's jobs or, started by "Materialize" or a backfill, of its assets."""
-    if run.job_name in (f"{pipeline}_nightly", f"{pipeline}_retrain"):
-        return True
-    return any(key.path[0] == pipeline for key in run.asset_selection or ())
 
 
 def _lines(instance: dg.DagsterInstance, pipeline: str, run: dg.DagsterRun) -> list[str]:

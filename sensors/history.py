@@ -4,20 +4,14 @@ import dagster as dg
 
 from kedge.retrain import Ending, Retraining
 from resources.cause import CAUSE, UNTIL
+from resources.runs import UNFINISHED
 
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 LOOK_BACK_RUNS = 100
 
 
 def unfinished(instance: dg.DagsterInstance, job: str) -> str | None:
     """Partition (or id) of a run of `job` that has not ended, if there is one."""
-    records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=_UNFINISHED), limit=1)
+    records = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=UNFINISHED), limit=1)
     if not records:
         return None
     run = records[0].dagster_run
