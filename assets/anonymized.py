@@ -11,7 +11,12 @@ from kedge.spec import Declaration
 from resources.events import release
 from resources.store import Store
 
-CHECKS = ("k_anonymity", "mask_budget", "drop_budget")
+CHECKS = {
+    "k_anonymity": "Every class of equal quasi-identifiers that is released holds enough different people.",
+    "mask_budget": "Not too many rows lost quasi-identifiers for that.",
+    "drop_budget": "Not too many rows were dropped for that.",
+}
+REDACTION = {"redaction": "No pattern of personal data is left in the released texts."}
 
 
 def asset(declaration: Declaration) -> dg.AssetsDefinition:
@@ -21,14 +26,16 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         f"fewer than {declaration.privacy.k} people masked. Blocked when the measured k or a budget does not hold."
     )
     redacts = any(column.treatment == "redact" for column in declaration.columns.values())
-    checks = (*CHECKS, "redaction") if redacts else CHECKS
+    checks = CHECKS | REDACTION if redacts else CHECKS
     common = attributes(declaration, "anonymized", description=description, kinds={"polars"})
 
     @dg.asset(
         **common,
         deps=[key(declaration, "validated")],
         partitions_def=daily(declaration),
-        check_specs=check_specs(declaration, "anonymized", dict.fromkeys(checks, True), partitions=daily(declaration)),
+        check_specs=check_specs(
+            declaration, "anonymized", dict.fromkeys(checks, True), described=checks, partitions=daily(declaration)
+        ),
         op_tags=op_tags(declaration, "anonymized"),
     )
     def _anonymized(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:

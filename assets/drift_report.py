@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.attributes import attributes, check_specs, daily, key, op_tags
-from kedge.drift.checks import check_names
+from kedge.drift.checks import descriptions
 from kedge.spec import Declaration
 from resources.events import materialize
 from resources.store import Store
@@ -21,8 +21,10 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/drift_report`; skipped, with the reason, while there is no champion."""
     description = (
         "Evidently's report of the day against the champion's reference: value, threshold and verdict per column, "
-        "predictions and outcome included. Two drifting days in a row make the drift sensor ask for a retraining."
+        f"predictions and outcome included. Days that drift, {declaration.drift.patience} in a row, make the drift "
+        "sensor ask for a retraining."
     )
+    described = descriptions(declaration)
     common = attributes(declaration, "drift_report", description=description, kinds={"evidently"})
 
     @dg.asset(
@@ -30,7 +32,11 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         deps=[key(declaration, "predictions"), key(declaration, "anonymized")],
         partitions_def=daily(declaration),
         check_specs=check_specs(
-            declaration, "drift_report", dict.fromkeys(check_names(declaration), False), partitions=daily(declaration)
+            declaration,
+            "drift_report",
+            dict.fromkeys(described, False),
+            described=described,
+            partitions=daily(declaration),
         ),
         output_required=False,
         op_tags=op_tags(declaration, "drift_report"),

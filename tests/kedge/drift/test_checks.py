@@ -1,4 +1,4 @@
-from kedge.drift.checks import check_names, feature_check
+from kedge.drift.checks import descriptions, feature_check
 from kedge.spec import Declaration
 
 
@@ -12,7 +12,7 @@ def test_names_are_distinct_whatever_the_columns_are_called() -> None:
             "columns": {**features, "left": {"type": "bool", "role": "target"}},
         },
     )
-    names = check_names(declaration)
+    names = tuple(descriptions(declaration))
     assert names == (
         "drift",
         "drift_balance",
