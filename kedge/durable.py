@@ -8,6 +8,8 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,32 +19,44 @@ from kedge.errors import KedgeError, Terminal, Transient
 
 TEMPORARY = ".tmp-"
 
+WRITE = ("before", "opened", "written")
+"""Steps of the fault point that `write` is given."""
+
+REPLACE = (*WRITE, "renamed", "after")
+"""Steps of the fault point that `replace` is given."""
+
+faults.register("durable.folder", "durable.lock", steps=("before", "after"))
+faults.register("durable.scratch", steps=("before", "made", "closing", "closed"))
+faults.register("durable.sweep", steps=("file", "folder"))
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def replace(path: Path, data: bytes, *, mode: int = 0o644, point: str) -> None:
     """Make `data` the content of `path` in one step: a reader sees the old bytes or the new ones, never a part.
 
-    The caller holds the lock of the folder. Fault points: `<point>.before`, `<point>.written`, `<point>.after`.
+    The caller holds the lock of the folder. Fault points: `<point>.` and each of `REPLACE`.
     """
-    faults.reach(f"{point}.before")
     draft = path.with_name(f"{TEMPORARY}{os.urandom(6).hex()}-{path.name}")
     try:
-        write(draft, data, mode=mode)
-        faults.reach(f"{point}.written")
+        write(draft, data, mode=mode, point=point)
         draft.rename(path)
+        faults.reach(f"{point}.renamed")
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
     faults.reach(f"{point}.after")
 
 
-def write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a new file and fsync it; the file must not exist."""
+def write(path: Path, data: bytes, *, mode: int = 0o644, point: str) -> None:
+    """Write a new file and fsync it; the file must not exist. Fault points: `<point>.` and each of `WRITE`."""
+    faults.reach(f"{point}.before")
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(handle, "wb") as file:
+        faults.reach(f"{point}.opened")
         file.write(data)
         file.flush()
+        faults.reach(f"{point}.written")
         os.fsync(file.fileno())
 
 
@@ -69,17 +83,21 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
     if path.is_dir():
         return
     make_folder(path.parent, mode=mode)
+    faults.reach("durable.folder.before")
     with suppress(FileExistsError):
         path.mkdir(mode=mode)
         sync_folder(path.parent)
+    faults.reach("durable.folder.after")
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
     """Hold the exclusive lock `path` (a file, made when missing) against other processes and threads."""
+    faults.reach("durable.lock.before")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        faults.reach("durable.lock.after")
         yield
     finally:
         os.close(handle)
@@ -94,14 +112,48 @@ class Scratch:
 
     def __init__(self, parent: Path) -> None:
         self.path = parent / f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
-        self.path.mkdir()
+        faults.reach("durable.scratch.before")
+        self.path.mkdir(mode=0o700)
+        faults.reach("durable.scratch.made")  # an error here leaves an empty folder without a lock to the next sweep
         self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(self._handle, fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Remove what is still there under the temporary name and let go of the lock."""
+        faults.reach("durable.scratch.closing")
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._handle)
+        faults.reach("durable.scratch.closed")
+
+
+def own_temporary() -> Path:
+    """This user's folder `kedge-<user id>` where temporary files go, made when missing; nobody else may enter it.
+
+    Raises:
+        Terminal: somebody else made it, or others may enter.
+    """
+    folder = Path(tempfile.gettempdir()) / f"kedge-{os.getuid()}"
+    with storage(str(folder)):
+        make_folder(folder, mode=0o700)
+        found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+        return folder
+    need, got = "a folder of yours with mode 0700", "another owner, another mode or a link"
+    raise Terminal(str(folder), need=need, got=got, remedy="Remove it, or set TMPDIR to a folder of yours.")
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """A private temporary folder below `parent`, a folder for nothing else; what killed processes left there goes."""
+    with storage(str(parent)):
+        make_folder(parent, mode=0o700)
+        with lock(parent / ".lock"):
+            sweep(parent)
+            made = Scratch(parent)
+    try:
+        yield made.path
+    finally:
+        made.close()
 
 
 def sweep(folder: Path) -> int:
@@ -113,10 +165,12 @@ def sweep(folder: Path) -> int:
 def _sweep(entry: Path) -> bool:
     if not entry.is_dir():
         entry.unlink(missing_ok=True)  # single files are written under the folder's lock, which we hold
+        faults.reach("durable.sweep.file")
         return True
     if _alive(entry):
         return False
     shutil.rmtree(entry, ignore_errors=True)
+    faults.reach("durable.sweep.folder")
     return True
 
 

@@ -1,19 +1,31 @@
 """Fault points: named places where a test can stop the process or make the next step fail.
 
-`KEDGE_FAULT=lake.swap.before:kill` kills the process (SIGKILL) the moment it reaches that point;
-`:error` raises an `OSError` there. Production never sets the variable; reaching a point then costs one
-dictionary look-up. Points are registered, so that a test can enumerate and kill at each.
+`KEDGE_FAULT=lake.swap.before:kill` kills the process (SIGKILL) the moment it reaches that point; `:error` raises an
+`OSError` there (EIO), `:full` that of a full disk (ENOSPC), every time. `:kill@3` strikes only the third time that this
+process reaches the point. `KEDGE_FAULT=trace:FILE` harms nothing and adds the name of every point that is reached to
+FILE. Production never sets the variable; reaching a point then costs one look-up. Points are registered by the modules
+that own them, so that a test can enumerate and kill at each.
 """
 
+import errno
 import os
 import signal
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+VARIABLE = "KEDGE_FAULT"
+TRACE = "trace"
+KINDS = ("kill", "error", "full")
 
 _POINTS: set[str] = set()
+_reached: Counter[str] = Counter()
 
 
-def register(*points: str) -> None:
-    """Declare fault points at import time of the module that owns them."""
-    _POINTS.update(points)
+def register(*points: str, steps: Sequence[str] = ()) -> None:
+    """Declare fault points at import time of the module that owns them; with steps, `<point>.<step>` of each."""
+    _POINTS.update(f"{point}.{step}" for point in points for step in steps)
+    _POINTS.update(points if not steps else ())
 
 
 def points() -> frozenset[str]:
@@ -22,15 +34,36 @@ def points() -> frozenset[str]:
 
 
 def reach(point: str) -> None:
-    """Pass the fault point `point`; does nothing unless `KEDGE_FAULT` names it."""
-    wanted = os.environ.get("KEDGE_FAULT")
+    """Pass the fault point `point`; does nothing unless `KEDGE_FAULT` names it.
+
+    Raises:
+        OSError: the fault that was asked for.
+        ValueError: `KEDGE_FAULT` asks for an unknown kind.
+    """
+    wanted = os.environ.get(VARIABLE)
     if not wanted:
         return
-    name, _, kind = wanted.partition(":")
-    if name != point:
+    name, _, what = wanted.partition(":")
+    if name == TRACE:
+        _note(point, Path(what))
+    elif name == point:
+        _strike(point, what)
+
+
+def _note(point: str, trace: Path) -> None:
+    with trace.open("a", encoding="utf-8") as file:
+        file.write(f"{point}\n")
+
+
+def _strike(point: str, what: str) -> None:
+    kind, _, turn = what.partition("@")
+    if kind not in KINDS or not (turn or "1").isdigit():
+        raise ValueError(f"{VARIABLE}: needs one of {', '.join(KINDS)}; got {what!r}. Write {point}:kill or :kill@2")
+    _reached[point] += 1
+    if turn and _reached[point] != int(turn):
         return
     if kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "error":
-        raise OSError(f"fault injected at {point}")
-    raise ValueError(f"KEDGE_FAULT: needs kind kill or error; got {kind!r}. Write {point}:kill")
+    if kind == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    raise OSError(errno.EIO, f"fault injected at {point}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from kedge import faults
 from resources import lifetime
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def launch_through_pipes(context: dg.AssetExecutionContext) -> Callable[["Order"
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
+    from kedge.training.launch import STARTED
+
     try:
+        faults.reach(STARTED)
         process.wait()
     except BaseException:  # the run is being cancelled: the training process must not outlive it
         _end(process)

@@ -17,7 +17,7 @@ from kedge.errors import Conflict, Tampered, Terminal
 from kedge.keys.provider import Wrapped
 from kedge.keys.seal import new_key, seal, unseal
 
-faults.register("keys.ring.before", "keys.ring.written", "keys.ring.after")
+faults.register("keys.ring", steps=durable.REPLACE)
 
 _FORMAT = 1
 _RING = "ring.json"

@@ -11,7 +11,7 @@ from kedge.lake.manifest import Manifest
 from kedge.lake.pointer import Pointer, read_pointer, swap, writer
 from kedge.lake.version import Version
 
-faults.register("lake.place.before", "lake.place.aside", "lake.place.after")
+faults.register("lake.place", steps=("before", "aside", "renamed", "after"))
 
 _LOCK = ".lock"
 
@@ -66,6 +66,7 @@ class Partition:
                 aside.close()
         else:
             scratch.rename(self.version.path)
+        faults.reach("lake.place.renamed")
         durable.sync_folder(self.folder)
         faults.reach("lake.place.after")
 

@@ -18,7 +18,9 @@ from kedge.lake.whole import sha256
 if TYPE_CHECKING:
     from kedge.lake.dataset import Dataset
 
-faults.register("lake.write.before", "lake.write.written", "lake.write.after", "lake.keys.before", "lake.keys.after")
+faults.register("lake.write", steps=("before", "written", "after"))
+faults.register("lake.keys", steps=durable.WRITE)
+faults.register("lake.measure.after")
 
 _DIGEST_ROWS = 65_536
 
@@ -86,10 +88,9 @@ class Draft:
 
     def write_keys(self) -> None:
         """Store the wrapped keys of all files."""
-        faults.reach("lake.keys.before")
         wrapped: dict[str, Wrapped] = {n: self.dataset.wrap(k, self._aad(n).encode()) for n, k in self._keys.items()}
-        durable.write(self._folder / KEYS, json.dumps({"format": 1, "keys": wrapped}, indent=1).encode())
-        faults.reach("lake.keys.after")
+        data = json.dumps({"format": 1, "keys": wrapped}, indent=1).encode()
+        durable.write(self._folder / KEYS, data, point="lake.keys")
 
     def _aad(self, name: str) -> str:
         return f"{place(self.dataset, self.partition, self.version)}/{name}"
@@ -119,3 +120,4 @@ class Draft:
         if name == ROWS or not self._has_frame:
             self.rows, self.schema = digest.rows, tuple((n, str(dtype)) for n, dtype in schema.items())
         self._has_frame = True
+        faults.reach("lake.measure.after")

@@ -14,7 +14,7 @@ from kedge.lake.names import Zone
 from kedge.lake.secret import Secrets, open_secrets
 from kedge.spec.names import check_name
 
-faults.register("lake.create.before", "lake.create.written", "lake.create.after")
+faults.register("lake.create", steps=durable.REPLACE)
 
 _FILE = "lake.json"
 _FORMAT = 1

@@ -12,7 +12,7 @@ from typing import Any
 from kedge import durable, faults
 from kedge.errors import Tampered
 
-faults.register("lake.swap.before", "lake.swap.written", "lake.swap.after")
+faults.register("lake.swap", steps=durable.REPLACE)
 
 _FILE = "current.json"
 

@@ -21,7 +21,7 @@ from kedge.lake.version import Version
 from kedge.outcome import Check, Findings
 from kedge.spec.canonical import digest
 
-faults.register("lake.manifest.before", "lake.manifest.after")
+faults.register("lake.manifest", steps=(*durable.WRITE, "after"))
 
 
 def produce(
@@ -94,8 +94,7 @@ def _finish(
         notes=dict(findings.notes),
     )
     draft.write_keys()
-    faults.reach("lake.manifest.before")
-    durable.write(scratch.path / MANIFEST, manifest.sealed(draft.dataset.secrets.digest))
+    durable.write(scratch.path / MANIFEST, manifest.sealed(draft.dataset.secrets.digest), point="lake.manifest")
     durable.sync_folder(scratch.path)
     faults.reach("lake.manifest.after")
     return manifest

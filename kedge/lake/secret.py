@@ -12,7 +12,7 @@ from kedge import durable, faults
 from kedge.errors import Tampered
 from kedge.keys import KeyProvider, new_key
 
-faults.register("lake.secrets.before", "lake.secrets.written", "lake.secrets.after")
+faults.register("lake.secrets", steps=durable.REPLACE)
 
 _PURPOSES = ("token", "holdout", "digest", "index")
 _FILE = "secrets.json"

@@ -3,6 +3,10 @@
 import warnings
 from pathlib import Path
 
+from kedge import durable, faults
+
+faults.register("registry.database", steps=("before", "after"))
+
 _SQLITE = "sqlite:///"
 
 
@@ -12,8 +16,10 @@ def prepare(uri: str) -> None:
     SQLAlchemy 2.1 deprecates `noload`, which MLflow 3.17 still uses: where warnings are errors, MLflow would not start.
     To be dropped with the first MLflow that does without.
     """
+    faults.reach("registry.database.before")
     if uri.startswith(_SQLITE):
-        Path(uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        with durable.storage("KEDGE_MLFLOW_URI"):
+            durable.make_folder(Path(uri.removeprefix(_SQLITE)).parent)
     import mlflow.store.db.utils  # noqa: F401 - defines the models
     from sqlalchemy.exc import SADeprecationWarning
     from sqlalchemy.orm import configure_mappers
@@ -21,3 +27,4 @@ def prepare(uri: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SADeprecationWarning)
         configure_mappers()
+    faults.reach("registry.database.after")

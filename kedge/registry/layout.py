@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from kedge import durable, faults
+
+faults.register("registry.layout", steps=("before", "data", "after"))
+
 LOADER = "kedge.scoring.mlflow_model"
 """Module whose `_load_pyfunc` turns a registered model's files into something that predicts."""
 
@@ -22,9 +26,17 @@ def write_model(folder: Path, files: Mapping[str, bytes]) -> None:
         folder: new folder.
         files: name -> bytes.
     """
+    faults.reach("registry.layout.before")
+    with durable.storage(str(folder.parent)):
+        _write(folder, files)
+    faults.reach("registry.layout.after")
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     (folder / "data").mkdir(parents=True)
     for name, data in files.items():
         (folder / "data" / name).write_bytes(data)
+        faults.reach("registry.layout.data")
     requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
     environment = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
     (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")

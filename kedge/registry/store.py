@@ -17,7 +17,7 @@ from kedge.errors import Conflict, Tampered
 from kedge.registry.decision import Champion, Decision, Reign
 
 POINT = "registry.decide"
-faults.register(f"{POINT}.before", f"{POINT}.written", f"{POINT}.after")
+faults.register(POINT, steps=durable.REPLACE)
 
 _SUFFIX = ".json"
 

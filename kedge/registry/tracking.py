@@ -7,23 +7,22 @@ of its safetensors and JSON files, see
 """
 
 import logging
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kedge import durable
+from kedge.errors import Transient
 from kedge.offline import silence
 from kedge.registry import database
+from kedge.registry.client import Client
 from kedge.registry.layout import write_model
 from kedge.registry.store import Registry
 from kedge.settings import Settings
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 KEY = "kedge_version"
 """Tag of runs and registered versions: the model's version id in the lake."""
@@ -46,14 +45,19 @@ class Tracking:
         """The tracking store of these settings; made on first use."""
         return cls(settings.mlflow_uri, settings.mlflow_artifacts)
 
+    @property
+    def scratch(self) -> Path:
+        """Folder for files on their way to MLflow."""
+        return self.artifacts.parent / "scratch"
+
     @cached_property
-    def client(self) -> "MlflowClient":
+    def client(self) -> Client:
         silence()
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow.store").setLevel(logging.WARNING)
         database.prepare(self.uri)
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        return Client(MlflowClient(tracking_uri=self.uri, registry_uri=self.uri))
 
     @contextmanager
     def run(self, pipeline: str, name: str, tags: Mapping[str, str] | None = None) -> Iterator["TrackedRun"]:
@@ -71,7 +75,8 @@ class Tracking:
         try:
             yield run
         except BaseException:
-            self.client.set_terminated(run.id, "FAILED")
+            with suppress(Transient):  # what was raised says more; the next run of that name closes it
+                self.client.set_terminated(run.id, "FAILED")
             raise
         self.client.set_terminated(run.id, "FINISHED")
 
@@ -202,9 +207,9 @@ class TrackedRun:
 
     def _register(self, files: Mapping[str, bytes]) -> int:
         client = self.tracking.client
-        with tempfile.TemporaryDirectory(prefix="kedge-model-") as folder:
-            write_model(Path(folder) / "model", files)
-            client.log_artifacts(self.id, folder)
+        with durable.scratch(self.tracking.scratch) as folder:
+            write_model(folder / "model", files)
+            client.log_artifacts(self.id, str(folder))
         if not client.search_registered_models(f"name = '{self.pipeline}'"):
             client.create_registered_model(self.pipeline)
         source = f"{client.get_run(self.id).info.artifact_uri}/model"

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kedge import durable, faults
 from kedge.errors import Transient
+
+faults.register("training.pipe", steps=("before", "after"))
 
 WAIT_SECONDS = 120.0  # for the other side; importing torch on a busy machine takes its time
 _PAUSE_SECONDS = 0.02
@@ -26,7 +29,10 @@ def serve(pipe: Path, content: bytes) -> Iterator[None]:
 
     Leaving the block withdraws the offer, whether or not anybody came, and lets go of the child.
     """
-    os.mkfifo(pipe, 0o600)
+    faults.reach("training.pipe.before")
+    with durable.storage(str(pipe.parent)):
+        os.mkfifo(pipe, 0o600)
+    faults.reach("training.pipe.after")
     over = threading.Event()
     framed = len(content).to_bytes(_LENGTH_BYTES) + content
     server = threading.Thread(target=_give, args=(pipe, framed, over), name="kedge-handover", daemon=True)

@@ -4,8 +4,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from kedge import faults
 from kedge.errors import Terminal
 from kedge.training.order import Order
+
+STARTED = "training.start.after"
+"""Every launcher passes this fault point once its process runs."""
+
+faults.register(STARTED)
 
 
 def _show(line: str) -> None:
@@ -30,6 +36,7 @@ def launch_local(order: Order, on_line: Callable[[str], None] = _show) -> None:
         text=True,
     )
     try:
+        faults.reach(STARTED)
         for line in process.stdout or ():
             on_line(line)
         code = process.wait()

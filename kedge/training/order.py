@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import kedge
+from kedge import faults
 
 PIPE = "KEDGE_ORDER"
 """Environment variable of the training process: path of the pipe over which it gets its task."""
@@ -18,7 +19,7 @@ OUT = "out"
 
 _INHERITED = frozenset({
     "PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHASHSEED",
-    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONDONTWRITEBYTECODE", faults.VARIABLE,
 })  # fmt: skip
 _INHERITED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_")
 """Everything else stays behind: what an environment holds besides is mostly addresses and secrets."""

@@ -29,7 +29,7 @@ def test_write_follows_no_link_and_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("link", "file"):
         with pytest.raises(FileExistsError):
-            durable.write(tmp_path / name, b"x")
+            durable.write(tmp_path / name, b"x", point="p")
     assert not (tmp_path / "target").exists()
 
 

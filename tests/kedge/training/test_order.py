@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kedge import faults
 from kedge.training.launch import launch_local
 from kedge.training.order import PIPE, Order
 
@@ -12,7 +13,7 @@ from kedge.training.order import PIPE, Order
 def test_the_process_learns_nothing_of_the_lake() -> None:
     env = {"KEDGE_HOME": "/lake", "KEDGE_KEYS": "/keys", "KEDGE_FAULT": "x:kill", "PATH": "/bin", "PYTHONPATH": "/mine"}
     order = Order.of(Path("/private"), Path("/private/order"), env)
-    assert {name for name in order.environment if name.startswith("KEDGE_")} == {PIPE}
+    assert {name for name in order.environment if name.startswith("KEDGE_")} == {PIPE, faults.VARIABLE}
     assert order.environment[PIPE] == "/private/order"
     assert order.environment["PATH"] == "/bin"
     assert order.environment["PYTHONPATH"].split(":") == [str(Path(__file__).parents[3]), "/mine"]
