@@ -1,19 +1,22 @@
 """A delivery has arrived: run its night."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from assets.attributes import daily
 from kedge.settings import Settings
-from kedge.source.arrival import GROWING, look, waiting
-from kedge.source.calendar import delivery_path
+from kedge.source.arrival import GROWING, UNDATED, Arrival, look, waiting
+from kedge.source.survey import ask
 from kedge.spec import Declaration
 from sensors.history import unfinished
 
 TICK_SECONDS = 5
+SURVEY_TRIES = 3
+Cursor = dict[str, Any]
 
 
 def sensor(declaration: Declaration) -> dg.SensorDefinition:
@@ -34,23 +37,62 @@ def sensor(declaration: Declaration) -> dg.SensorDefinition:
     )
     def _arrivals(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         settings = Settings.from_environment()
-        cursor = json.loads(context.cursor) if context.cursor else {"seen": {}, "pending": {}}
-        arrived, seen = look(declaration, settings, cursor["seen"])
-        pending = cursor["pending"] | {found.partition: found.sha256 for found in arrived}
-        _alert(context, declaration.name, waiting(seen), waiting(cursor["seen"]))
-        cursor = {"seen": seen, "pending": pending}
+        before: Cursor = {"seen": {}, "pending": {}} | json.loads(context.cursor or "{}")
+        arrived, seen = look(declaration, settings, before["seen"])
+        cursor = before | {"seen": seen, "pending": before["pending"] | _by_name(arrived)}
+        _alert(context, declaration.name, waiting(seen), waiting(before["seen"]))
+        looking = _survey(context, settings, declaration, arrived, cursor)
         if busy := unfinished(context.instance, job):
             return _wait(cursor, f"waiting for the night that runs: {busy}")
-        request = _next(settings, declaration, pending)
+        request = _next(settings, declaration, cursor["pending"])
         if request is None:
             held = [f"{Path(path).name}: {reason}" for path, reason in waiting(seen).items()]
-            return _wait(cursor, "\n".join(["no new delivery", *held, *_early(pending)]))
+            return _wait(cursor, "\n".join(["no new delivery", *looking, *held, *_early(cursor["pending"])]))
         return dg.SensorResult(run_requests=[request], cursor=json.dumps(cursor))
 
     return _arrivals
 
 
-def _wait(cursor: dict[str, dict[str, str]], reason: str) -> dg.SensorResult:
+def _by_name(arrived: Sequence[Arrival]) -> dict[str, str]:
+    return {found.partition: found.sha256 for found in arrived if found.partition != UNDATED}
+
+
+def _survey(
+    context: dg.SensorEvaluationContext,
+    settings: Settings,
+    declaration: Declaration,
+    arrived: Sequence[Arrival],
+    cursor: Cursor,
+) -> list[str]:
+    """Put the nights that new files of a source with `date_column` hold on `pending`, once it is known which.
+
+    Returns:
+        what there is to say about it.
+    """
+    for found in arrived:
+        if found.partition == UNDATED:
+            cursor["survey"] = {"stamp": found.sha256, "tries": SURVEY_TRIES}
+    asked = cursor.get("survey")
+    if asked is None:
+        return []
+    told = ask(settings, declaration.name, asked["stamp"])
+    if told is None:
+        return ["looking which nights the files hold"]
+    asked["tries"] -= 1
+    if told.problem is None:
+        cursor["pending"] = dict(told.fresh)
+    elif not told.made and asked["tries"]:
+        return [told.problem]
+    cursor["survey"] = None
+    if told.problem:
+        context.log.error(f"ALERT {declaration.name}: the files are held back: {told.problem}")
+        return [told.problem]
+    if told.num_undated:
+        context.log.error(f"ALERT {declaration.name}: {told.num_undated} of {told.num_rows} rows belong to no day")
+    return []
+
+
+def _wait(cursor: Cursor, reason: str) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=reason, cursor=json.dumps(cursor))
 
 
@@ -74,15 +116,15 @@ def _next(settings: Settings, declaration: Declaration, pending: dict[str, str])
     """
     if not pending:
         return None
-    from kedge.source.stored import current, stored
+    from kedge.source.stored import current, due
     from kedge.workspace import Workspace
 
     workspace, days = Workspace.open(settings), daily(declaration)
     for partition in sorted(pending):
         if not days.has_partition_key(partition):
             continue
-        sha256 = pending.pop(partition)
-        if delivery_path(declaration, settings, partition).exists() and not stored(workspace, declaration, partition):
+        digest = pending.pop(partition)
+        if due(workspace, declaration, partition, digest):
             before = current(workspace, declaration, partition)
-            return dg.RunRequest(run_key=f"{partition}@{sha256} after {before}", partition_key=partition)
+            return dg.RunRequest(run_key=f"{partition}@{digest} after {before}", partition_key=partition)
     return None

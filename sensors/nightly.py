@@ -5,7 +5,6 @@ from datetime import timedelta
 import dagster as dg
 
 from kedge.settings import Settings
-from kedge.source.calendar import delivery_path
 from kedge.spec import Declaration
 
 
@@ -28,7 +27,10 @@ def schedule(declaration: Declaration) -> dg.ScheduleDefinition:
             return dg.SkipReason(f"{yesterday} lies before partitions.start")
         if not by_file:
             return dg.RunRequest(run_key=yesterday, partition_key=yesterday)
-        if delivery_path(declaration, Settings.from_environment(), yesterday).exists():
+        from kedge.source.stored import delivered
+        from kedge.workspace import Workspace
+
+        if delivered(Workspace.open(Settings.from_environment()), declaration, yesterday):
             return dg.SkipReason(f"the delivery of {yesterday} is there; its arrival starts the night")
         context.log.error(f"ALERT {declaration.name}: the delivery of {yesterday} is missing")
         return dg.SkipReason(f"ALERT: the delivery of {yesterday} is missing")

@@ -1,63 +1,118 @@
-"""Arrival: which files of a source are complete and have not been taken yet. Standard library only: sensors call it.
+"""Arrival: which deliveries are complete and have not been taken yet. Standard library only: sensors call it.
 
 A file is complete when `FILE.manifest` agrees with it or `FILE.done` exists, otherwise when it is unchanged for two
 looks. It is hashed only when its size or time changed. The same bytes twice are one arrival; other bytes for a
-known day are a new one.
+known day are a new one. Where several files make a delivery, each has to be complete and two looks have to find the
+same names; files that have gone are no arrival.
 """
 
-import re
+import hashlib
+import json
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from kedge.errors import KedgeError
 from kedge.settings import Settings
+from kedge.source import template
 from kedge.source.file import companion, fingerprint, source_manifest
-from kedge.spec import Declaration
+from kedge.spec import Declaration, Source
 
 GROWING = "complete when it is the same at the next look"
+UNDATED = "files by date_column"
+"""Stands for the day where the rows say it, not the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """A complete delivery; `partition@sha256` names it for ever."""
+    """A complete delivery; `partition@sha256` names it for ever.
+
+    Attributes:
+        partition: its day, or `UNDATED` when only its rows tell.
+        paths: its files in order of name.
+        sha256: of the file's bytes; of several files: of the list of their names and digests.
+        bytes: of all files together.
+    """
 
     partition: str
-    path: Path
+    paths: tuple[Path, ...]
     sha256: str
     bytes: int
 
 
-def look(declaration: Declaration, settings: Settings, seen: Mapping[str, Any]) -> tuple[list[Arrival], dict[str, Any]]:
+def look(
+    declaration: Declaration, settings: Settings, seen: Mapping[str, Any], source: Source | None = None
+) -> tuple[list[Arrival], dict[str, Any]]:
     """Look at a source once.
 
     Args:
-        declaration: names the files by `source.files`; a replayed source has no arrivals.
+        declaration: says from which day on deliveries count; a replayed source has no arrivals.
         settings: relative paths start at `settings.data`.
         seen: what the previous look returned as second element; empty at first. JSON-able.
+        source: by default the declaration's.
 
     Returns:
         Deliveries that are complete since the previous look, oldest day first, and the state for the next one.
         Files that have gone leave the state; `waiting` tells what is held back and why.
     """
+    source, start = source or declaration.source, declaration.partitions.start.isoformat()
+    together = template.holds_several(source.files or "") or source.date_column is not None
     arrivals: list[Arrival] = []
     state: dict[str, Any] = {}
-    for partition, path in _found(settings.data, declaration.source.files or ""):
-        entry = _entry(path, seen.get(str(path), {}), early=partition < declaration.partitions.start.isoformat())
-        if entry is None:
-            continue
-        if entry.pop("arrived"):
-            arrivals.append(Arrival(partition=partition, path=path, sha256=entry["taken"], bytes=entry["bytes"]))
-        state[str(path)] = entry
+    for partition, paths in _deliveries(settings.data, source):
+        entries: dict[Path, dict[str, Any]] = {}
+        for path in paths:
+            entry = _entry(path, seen.get(str(path), {}), early=partition < start)
+            if entry is not None:
+                entries[path] = entry
+        arrived = [path for path, entry in entries.items() if entry.pop("arrived")]
+        state |= {str(path): entry for path, entry in entries.items()}
+        if together and entries:
+            arrived, state[partition] = _together(entries, seen.get(partition, {}))
+        if arrived:
+            arrivals.append(_arrival(partition, {path: entries[path] for path in arrived}, together=together))
     return arrivals, state
 
 
 def waiting(seen: Mapping[str, Any]) -> dict[str, str]:
-    """Files that a look held back, by path, with the reason."""
+    """Files and days that a look held back, by path or day, with the reason."""
     return {path: entry["waiting"] for path, entry in sorted(seen.items()) if entry.get("waiting")}
+
+
+def _deliveries(base: Path, source: Source) -> Iterator[tuple[str, list[Path]]]:
+    """Partition and files of everything that matches the source's template."""
+    if source.date_column is not None:
+        yield UNDATED, template.of_day(base, source.files or "", "")
+    else:
+        yield from template.by_day(base, source.files or "")
+
+
+def _arrival(partition: str, entries: Mapping[Path, Mapping[str, Any]], *, together: bool) -> Arrival:
+    digests = {path.name: entry["taken"] for path, entry in entries.items()}
+    (first, *_) = digests.values()
+    return Arrival(
+        partition=partition,
+        paths=tuple(entries),
+        sha256=hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest() if together else first,
+        bytes=sum(entry["bytes"] for entry in entries.values()),
+    )
+
+
+def _together(
+    entries: Mapping[Path, Mapping[str, Any]], before: Mapping[str, Any]
+) -> tuple[list[Path], dict[str, Any]]:
+    """Files of a delivery if it is complete and holds something new, and what is known of it after this look."""
+    now = {"names": [path.name for path in entries], "taken": before.get("taken", {})}
+    digests = {path.name: entry["sha256"] for path, entry in entries.items()}
+    if any(entry["sha256"] is None or entry["sha256"] != entry["taken"] for entry in entries.values()):
+        return [], now  # the files themselves say what they wait for
+    if now["names"] != before.get("names"):
+        return [], now | {"waiting": GROWING}
+    if digests.items() <= now["taken"].items():
+        return [], now
+    return list(entries), now | {"taken": digests}
 
 
 def _entry(path: Path, before: Mapping[str, Any], *, early: bool) -> dict[str, Any] | None:
@@ -102,25 +157,3 @@ def _complete(path: Path, entry: Mapping[str, Any], *, unchanged: bool) -> dict[
     if announced is not None and announced.sha256 != digest:
         return {"sha256": digest, "waiting": "other content than its manifest announces"}
     return {"sha256": digest, "taken": digest, "arrived": digest != entry["taken"]}
-
-
-def _found(base: Path, template: str) -> Iterator[tuple[str, Path]]:
-    """Partition and path of everything that matches the template with a real date for `{date}`, in order of name."""
-    parts = (base / template).parts
-    place = next((n for n, part in enumerate(parts) if "{date}" in part), None)
-    if place is None:  # replayed, or no files at all
-        return
-    folder, rest = Path(*parts[:place]), Path(*parts[place + 1 :])
-    pattern = re.compile(re.escape(parts[place]).replace(re.escape("{date}"), "([0-9]{4}-[0-9]{2}-[0-9]{2})"))
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        match = pattern.fullmatch(entry.name)
-        if match and _is_date(match[1]):
-            yield match[1], entry / rest
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

@@ -1,11 +1,12 @@
-"""Which delivery belongs to which partition: a file by its date, or a slice of a file that is replayed."""
+"""Which delivery belongs to which partition: files by their date, or a slice of a file that is replayed."""
 
 from datetime import date
 from pathlib import Path
 
 from kedge.errors import Terminal
 from kedge.settings import Settings
-from kedge.spec import Declaration
+from kedge.source import template
+from kedge.spec import Declaration, Source
 
 
 def day(declaration: Declaration, partition: str) -> date:
@@ -53,7 +54,13 @@ def replayed(declaration: Declaration, partition: str) -> range:
     return range(n * size, (n + 1) * size)
 
 
-def delivery_path(declaration: Declaration, settings: Settings, partition: str) -> Path:
-    """Where the delivery of a partition is expected; the path need not exist."""
+def delivery_files(
+    declaration: Declaration, settings: Settings, partition: str, source: Source | None = None
+) -> list[Path]:
+    """Files of a partition's delivery in order of name; where one file is expected, its path, there or not.
+
+    Args:
+        source: by default the declaration's.
+    """
     day(declaration, partition)
-    return settings.data / str(declaration.source.files).replace("{date}", partition)
+    return template.of_day(settings.data, (source or declaration.source).files or "", partition)

@@ -38,7 +38,7 @@ def test_without_a_sign_a_file_is_taken_when_it_rested_for_two_looks(declare, se
 
     (third,), state = look(declare(), settings, through(state))
     assert (third.partition, third.bytes) == ("2026-01-01", len(BODY) + 16)
-    assert third.path == inbox / "2026-01-01.csv"
+    assert third.paths == (inbox / "2026-01-01.csv",)
     assert look(declare(), settings, through(state)) == ([], state)
     assert waiting(state) == {}
 

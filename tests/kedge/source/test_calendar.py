@@ -31,4 +31,4 @@ def test_a_source_by_date_has_no_slices(declare):
 
 
 def test_the_path_of_a_delivery(declare, settings):
-    assert calendar.delivery_path(declare(), settings, "2026-01-02") == settings.data / "inbox" / "2026-01-02.csv"
+    assert calendar.delivery_files(declare(), settings, "2026-01-02") == [settings.data / "inbox" / "2026-01-02.csv"]

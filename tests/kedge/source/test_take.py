@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kedge.errors import Terminal, Transient
-from kedge.source import take as module
+from kedge.source import intake as module
 from kedge.source.take import take
 
 DAY = "2026-01-01"
@@ -166,6 +166,9 @@ def test_a_fault_between_commit_and_tidying_up_is_made_good_by_a_rerun(ws, decla
     monkeypatch.setenv("KEDGE_FAULT", "source.after.before:error")
     with pytest.raises(OSError, match="fault injected"):
         take(ws, declare(after="delete"), DAY)
+    monkeypatch.setenv("KEDGE_FAULT", "source.after.file:full")
+    with pytest.raises(Transient, match="Free some space"):
+        take(ws, declare(after="delete"), DAY)
     monkeypatch.delenv("KEDGE_FAULT")
     assert path.exists()
     assert not take(ws, declare(after="delete"), DAY).written
@@ -209,7 +212,7 @@ def test_kill_9_and_a_rerun_give_the_version_of_an_undisturbed_run(ws, declare, 
     assert sorted(entry.name for entry in inbox.iterdir()) == []
 
 
-# Raise kedge.source.take.CODE_VERSION together with this digest when the same delivery has to give other rows.
+# Raise kedge.source.intake.CODE_VERSION together with this digest when the same delivery has to give other rows.
 GOLDEN = {1: "80c49248c344e624"}
 
 
