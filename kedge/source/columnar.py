@@ -15,6 +15,7 @@ A dictionary stays one until the size of its rows is known: a text of 1 MiB cost
 
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 import polars as pl
@@ -62,13 +63,12 @@ class Columnar:
         file = self._open(self._verified)
         if self._columns(file) != tuple(columns):
             raise self._expected.changed()
-        rows = max(1, min(_BATCH_ROWS, limits.MAX_ROW_BYTES // (_CELL_BYTES * len(columns))))
-        batches = file.iter_batches(batch_size=rows, use_threads=False)
-        while (batch := self._shielded(lambda: _next(batches))) is not None:
-            for piece in _pieces(batch):
-                if _text_bytes(piece) > limits.MAX_ROW_BYTES:
-                    raise self._expected.refused(f"a row longer than {limits.MAX_ROW_BYTES >> 20} MiB")
-                yield self._frame(piece, columns)
+        for number in range(file.num_row_groups):
+            batches = file.iter_batches(
+                batch_size=_batch_rows(file.metadata.row_group(number)), row_groups=[number], use_threads=False
+            )
+            while (batch := self._shielded(partial(next, batches, None))) is not None:
+                yield from self._frames(batch, columns)
 
     def keyed(self) -> str:
         return "" if self._verified is None else self._verified.keyed
@@ -82,12 +82,7 @@ class Columnar:
                 raise self._expected.refused(f"column {name}, which is nested, binary or of another such type")
         if about.num_rows > limits.MAX_ROWS:
             raise self._expected.beyond(f"at most {limits.MAX_ROWS} rows", f"{about.num_rows}")
-        groups = (about.row_group(number) for number in range(about.num_row_groups))
-        unpacked = sum(
-            max(0, group.column(number).total_uncompressed_size)
-            for group in groups
-            for number in range(group.num_columns)
-        )
+        unpacked = sum(_unpacked_bytes(about.row_group(number)) for number in range(about.num_row_groups))
         if unpacked > max(limits.FREE_BYTES, limits.MAX_RATIO * self._size()):
             raise self._expected.refused(f"a file that unpacks to more than {limits.MAX_RATIO} times its size")
         return names
@@ -128,6 +123,12 @@ class Columnar:
     def _size(self) -> int:
         return self._verified.size if self._verified else self._file.seek(0, io.SEEK_END)
 
+    def _frames(self, batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        for piece in _pieces(batch):
+            if _text_bytes(piece) > limits.MAX_ROW_BYTES:
+                raise self._expected.refused(f"a row longer than {limits.MAX_ROW_BYTES >> 20} MiB")
+            yield self._frame(piece, columns)
+
     def _frame(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pl.DataFrame:
         texts = self._shielded(lambda: [_text(column) for column in batch.columns])
         frame = pl.from_arrow(pa.table(texts, names=list(columns)))
@@ -147,8 +148,14 @@ class Columnar:
         raise problem
 
 
-def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
-    return next(batches, None)
+def _unpacked_bytes(group: pq.RowGroupMetaData) -> int:
+    return sum(max(0, group.column(number).total_uncompressed_size) for number in range(group.num_columns))
+
+
+def _batch_rows(group: pq.RowGroupMetaData) -> int:
+    """Rows of a group that take about as much memory as one row may."""
+    row_bytes = max(_CELL_BYTES * group.num_columns, _unpacked_bytes(group) // max(1, group.num_rows))
+    return max(1, min(_BATCH_ROWS, limits.MAX_ROW_BYTES // row_bytes))
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:

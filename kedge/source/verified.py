@@ -41,20 +41,24 @@ class Verified(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: object, /) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        number, start = divmod(self._at, CHUNK)
-        if number >= len(self._pieces):
-            return 0
+        """Fill the buffer but at the end of the file: pyarrow takes a short read for the end."""
+        view, filled = memoryview(buffer), 0  # type: ignore[arg-type]
+        while filled < len(view) and self._at < self.size:
+            number, start = divmod(self._at, CHUNK)
+            chunk = self._checked(number)[start : start + len(view) - filled]
+            view[filled : filled + len(chunk)] = chunk
+            filled += len(chunk)
+            self._at += len(chunk)
+        return filled
+
+    def _checked(self, number: int) -> bytes:
         if self._held[0] != number:
             piece = self._piece(number)
             if _digest(piece) != self._pieces[number]:
                 self.problem = "other bytes than a moment ago"
                 raise OSError(self.problem)
             self._held = number, piece
-        chunk = self._held[1][start : start + len(view)]
-        view[: len(chunk)] = chunk
-        self._at += len(chunk)
-        return len(chunk)
+        return self._held[1]
 
     def _piece(self, number: int) -> bytes:
         """Up to `CHUNK` bytes from `number * CHUNK` on; an unbuffered file may give fewer than asked for."""
