@@ -42,22 +42,19 @@ class Arrival:
     bytes: int
 
 
-def look(
-    declaration: Declaration, settings: Settings, seen: Mapping[str, Any], source: Source | None = None
-) -> tuple[list[Arrival], dict[str, Any]]:
+def look(declaration: Declaration, settings: Settings, seen: Mapping[str, Any]) -> tuple[list[Arrival], dict[str, Any]]:
     """Look at a source once.
 
     Args:
-        declaration: says from which day on deliveries count; a replayed source has no arrivals.
+        declaration: names the files by `source.files`; a replayed source has no arrivals.
         settings: relative paths start at `settings.data`.
         seen: what the previous look returned as second element; empty at first. JSON-able.
-        source: by default the declaration's.
 
     Returns:
         Deliveries that are complete since the previous look, oldest day first, and the state for the next one.
         Files that have gone leave the state; `waiting` tells what is held back and why.
     """
-    source, start = source or declaration.source, declaration.partitions.start.isoformat()
+    source, start = declaration.source, declaration.partitions.start.isoformat()
     together = template.holds_several(source.files or "") or source.date_column is not None
     arrivals: list[Arrival] = []
     state: dict[str, Any] = {}

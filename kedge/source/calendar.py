@@ -6,7 +6,7 @@ from pathlib import Path
 from kedge.errors import Terminal
 from kedge.settings import Settings
 from kedge.source import template
-from kedge.spec import Declaration, Source
+from kedge.spec import Declaration
 
 
 def day(declaration: Declaration, partition: str) -> date:
@@ -54,13 +54,7 @@ def replayed(declaration: Declaration, partition: str) -> range:
     return range(n * size, (n + 1) * size)
 
 
-def delivery_files(
-    declaration: Declaration, settings: Settings, partition: str, source: Source | None = None
-) -> list[Path]:
-    """Files of a partition's delivery in order of name; where one file is expected, its path, there or not.
-
-    Args:
-        source: by default the declaration's.
-    """
+def delivery_files(declaration: Declaration, settings: Settings, partition: str) -> list[Path]:
+    """Files of a partition's delivery in order of name; where one file is expected, its path, there or not."""
     day(declaration, partition)
-    return template.of_day(settings.data, (source or declaration.source).files or "", partition)
+    return template.of_day(settings.data, declaration.source.files or "", partition)

@@ -68,7 +68,7 @@ class Intake:
             return Findings(
                 checks=findings.checks,
                 facts=facts | dict(findings.facts),
-                notes={self.dataset: draft.version} | dict(findings.notes),
+                notes={"raw": draft.version} | dict(findings.notes),
             )
 
         return produce(

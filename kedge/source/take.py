@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kedge.workspace import Workspace
 
 
-def take(ws: "Workspace", declaration: Declaration, partition: str) -> Outcome:
-    """Take the delivery of a partition in: text as received, encrypted, with `_row` (its position).
+def take(ws: "Workspace", declaration: Declaration, partition: str, dataset: str = "raw") -> Outcome:
+    """Take the delivery of a partition in, as a version of `dataset`: text as received, encrypted, with `_row` (its position).
 
     The same bytes again write nothing; other bytes for a known day make a new version. What `source.after` says
     happens to the files once their rows are in the lake. When the files have gone and their day is in the lake, the
@@ -30,26 +30,25 @@ def take(ws: "Workspace", declaration: Declaration, partition: str) -> Outcome:
         Transient: the files are not there yet, or change while they are read.
         Terminal: they are not what their manifests announce, or no such files; no row is of that day.
     """
-    return take_in(intake(ws, declaration, partition))
+    return take_in(intake(ws, declaration, partition, dataset))
 
 
-def intake(ws: "Workspace", declaration: Declaration, partition: str) -> Intake:
+def intake(ws: "Workspace", declaration: Declaration, partition: str, dataset: str = "raw") -> Intake:
     """What `take` takes."""
-    declared = tuple(name for name, column in declaration.columns.items() if column.from_ is None)
     return Intake(
         ws=ws,
         declaration=declaration,
         partition=partition,
         source=declaration.source,
-        declared=declared,
-        dataset="raw",
+        declared=declaration.delivered,
+        dataset=dataset,
     )
 
 
 def take_in(intake: Intake) -> Outcome:
     """Take in what is there for the intake; see `take`."""
     source = intake.source
-    paths = calendar.delivery_files(intake.declaration, intake.ws.settings, intake.partition, source)
+    paths = calendar.delivery_files(intake.declaration, intake.ws.settings, intake.partition)
     if not any(path.exists() or path.is_symlink() for path in paths):
         return _in_the_lake(intake)
     if source.replay is not None:
