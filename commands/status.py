@@ -1,7 +1,7 @@
 """`kedge status`: how a pipeline stands, as tables for people and as JSON."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from kedge.status import status
 from kedge.workspace import Workspace
 
 NIGHTS_SHOWN = 31
+STALE_NAMED = 10
 
 
 def show(settings: Settings, pipeline: str, report: Path | None, console: Console) -> None:
@@ -42,8 +43,15 @@ def _champion(pipeline: str, champion: Mapping[str, Any] | None) -> Iterator[Ren
     window = f", trained on {nights['count']} nights ({nights['first']} to {nights['last']})" if nights else ""
     yield Text(f"{pipeline}: champion {champion['model']} since {champion['since']}{window}")
     yield Text(f"Why: {champion['reason']} (asked for by {champion['trigger']}, cause: {champion['cause']})")
+    if champion["stale"]:
+        yield Text(_stale(champion["stale"]), style="yellow")
     if champion["metrics"]:
         yield _metrics(champion["metrics"])
+
+
+def _stale(nights: Sequence[str]) -> str:
+    named = ", ".join(nights[:STALE_NAMED]) + (" ..." if len(nights) > STALE_NAMED else "")
+    return f"Stale: trained on an older version of {len(nights)} night(s): {named}"
 
 
 def _metrics(metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:

@@ -6,14 +6,17 @@ Counts, verdicts and reasons only; no rows are opened.
 from collections.abc import Mapping
 from typing import Any
 
-from kedge.errors import Terminal
+from kedge.errors import Tampered, Terminal
 from kedge.lake import ALL, Dataset, Version
 from kedge.registry.decision import Champion, Decision
 from kedge.registry.store import Registry
 from kedge.spec import Declaration
 from kedge.workspace import Workspace
 
-METRICS = ("auc", "log_loss", "brier", "calibration_error", "accuracy", "precision", "recall")
+METRICS = (
+    "auc", "log_loss", "brier", "calibration_error", "accuracy", "precision", "recall",
+    "r2", "rmse", "mae", "deviance_gain", "poisson_deviance",
+)  # fmt: skip
 
 
 def status(ws: Workspace, declaration: Declaration) -> dict[str, Any]:
@@ -21,9 +24,10 @@ def status(ws: Workspace, declaration: Declaration) -> dict[str, Any]:
 
     Returns:
         `pipeline`; `champion` (None before the first): `model`, `since`, `nights` (first, last, count), `cause`,
-        `trigger`, `reason`, `metrics` by set (`recent`, `trusted`) as `{metric: {value, low, high}}`; `partitions`,
-        oldest first, as in `_partition`; `decisions`, oldest first: `action`, `reason`, `trigger`, `cause`, `model`,
-        `at`.
+        `trigger`, `reason`, `stale` (nights it was trained on whose rows another version has replaced since; None when
+        its training set has gone), `metrics` by set (`recent`, `trusted`) as `{metric: {value, low, high}}`;
+        `partitions`, oldest first, as in `_partition`; `decisions`, oldest first: `action`, `reason`, `trigger`,
+        `cause`, `model`, `at`.
 
     Raises:
         Tampered: a manifest, a pointer or a decision is not what was written.
@@ -49,8 +53,25 @@ def _champion(ws: Workspace, declaration: Declaration, champion: Champion, histo
         "cause": champion.cause,
         "trigger": champion.trigger,
         "reason": promoted.reason,
+        "stale": _stale(ws, declaration, champion.model),
         "metrics": _metrics(ws, declaration, champion.evaluation),
     }
+
+
+def _stale(ws: Workspace, declaration: Declaration, model: str) -> list[str] | None:
+    """Nights whose anonymized rows are not those any more that the model was trained on."""
+    training_set, model_dataset, anonymized = (
+        ws.dataset(declaration.name, name) for name in ("training_set", "model", "anonymized")
+    )
+    try:
+        inputs = model_dataset.version(ALL, model).manifest.inputs
+        nights = training_set.version(ALL, inputs["training_set"]).manifest.notes["nights"]
+    except Tampered:
+        raise
+    except Terminal:
+        return None
+    current = {night: anonymized.current(night) for night in sorted(nights)}
+    return [night for night, version in current.items() if version is None or version.id != nights[night]]
 
 
 def _metrics(ws: Workspace, declaration: Declaration, evaluation: str) -> dict[str, Any]:

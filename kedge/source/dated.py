@@ -15,6 +15,7 @@ from kedge.errors import Terminal, Transient
 from kedge.lake import Outcome
 from kedge.outcome import Check, Findings
 from kedge.source import calendar
+from kedge.source.checks import DATED, described
 from kedge.source.delivery import Together
 from kedge.source.file import source_manifest
 from kedge.source.inbox import checked, identity
@@ -22,10 +23,6 @@ from kedge.source.intake import Intake
 from kedge.source.read import ROW
 from kedge.spec.canonical import canonical
 
-DATED = "dated_rows"
-"""Check: whether every row of the files belongs to a day."""
-
-DATED_RULE = "every row of the files has a date in source.date_column, so that it belongs to a day"
 _DAY = ".day"  # no declared name can hold a dot
 _TIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 
@@ -43,7 +40,9 @@ class Undated:
 
     def check(self) -> Check:
         facts = {"rows_in_files": self.num_rows, "rows_without_date": self.num_undated}
-        return Check(name=DATED, passed=not self.num_undated, blocking=False, facts=facts, description=DATED_RULE)
+        return Check(
+            name=DATED, passed=not self.num_undated, blocking=False, facts=facts, description=described()[DATED]
+        )
 
 
 @dataclass(kw_only=True)

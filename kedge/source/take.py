@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def take(ws: "Workspace", declaration: Declaration, partition: str, dataset: str = "raw") -> Outcome:
-    """Take the delivery of a partition in, as a version of `dataset`: text as received, encrypted, with `_row` (its position).
+    """Take the delivery of a partition in: text as received, encrypted, with `_row` (its position).
 
     The same bytes again write nothing; other bytes for a known day make a new version. What `source.after` says
     happens to the files once their rows are in the lake. When the files have gone and their day is in the lake, the

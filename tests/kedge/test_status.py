@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from commands.status import render
 from kedge.lake import Draft, Version, produce
 from kedge.outcome import Check, Findings
 from kedge.registry.decision import Decision
@@ -152,12 +153,31 @@ def test_the_champion_its_figures_and_what_was_decided(written: Written, declara
         "cause": "vA:2026-01-30:1",
         "trigger": "sensor",
         "reason": "every gate holds",
+        "stale": None,
         "metrics": {"recent": figures, "trusted": {}},
     }
     assert [(d["action"], d["model"], d["reason"]) for d in found["decisions"]] == [
         ("promote", "vA", "every gate holds"),
         ("refuse", "vB", "auc on recent is below 0.75"),
     ]
+
+
+def test_a_champion_is_stale_on_nights_that_were_delivered_anew(written: Written, declaration: Declaration) -> None:
+    for night in ("2026-01-01", "2026-01-02"):
+        written.night(night)
+    anonymized = written.ws.dataset("bank", "anonymized")
+    nights = {night: version.id for night in anonymized.partitions() if (version := anonymized.current(night))}
+    training_set = written.put("training_set", "all", nights, notes={"nights": nights})
+    model = written.put("model", "all", {"training_set": training_set.id})
+    evaluation = written.put("evaluation", "all", {"model": model.id}, notes={"sets": {}})
+    registry = Registry.open(written.ws.registry_path("bank"))
+    registry.decide(decision("promote", model.id, "2026-01-02", evaluation.id, "every gate holds"), None)
+    assert status(written.ws, declaration)["champion"]["stale"] == []
+    written.night("2026-01-02", delivery="d2")
+    found = status(written.ws, declaration)
+    assert found["champion"]["stale"] == ["2026-01-02"]
+    lines = [str(part) for part in render(found)]
+    assert "Stale: trained on an older version of 1 night(s): 2026-01-02" in lines
 
 
 def test_sixty_nights_are_quick(written: Written, declaration: Declaration) -> None:
