@@ -149,12 +149,12 @@ class Columnar:
 
 
 def _unpacked_bytes(group: pq.RowGroupMetaData) -> int:
-    return sum(max(0, group.column(number).total_uncompressed_size) for number in range(group.num_columns))
+    return sum(max(0, int(group.column(number).total_uncompressed_size)) for number in range(group.num_columns))
 
 
 def _batch_rows(group: pq.RowGroupMetaData) -> int:
     """Rows of a group that take about as much memory as one row may."""
-    row_bytes = max(_CELL_BYTES * group.num_columns, _unpacked_bytes(group) // max(1, group.num_rows))
+    row_bytes = max(_CELL_BYTES * int(group.num_columns), _unpacked_bytes(group) // max(1, int(group.num_rows)))
     return max(1, min(_BATCH_ROWS, limits.MAX_ROW_BYTES // row_bytes))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kedge.errors import Terminal
-from kedge.source.limits import MAX_FILE_BYTES
+from kedge.source import limits
 
 CHUNK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -69,9 +69,9 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise _not_regular(path, "a folder, device, socket or pipe")
-    if status.st_size > MAX_FILE_BYTES:
+    if status.st_size > limits.MAX_FILE_BYTES:
         os.close(descriptor)
-        need, remedy = f"at most {MAX_FILE_BYTES >> 30} GiB", "Let the sender deliver it in several files."
+        need, remedy = f"at most {limits.MAX_FILE_BYTES >> 30} GiB", "Let the sender deliver it in several files."
         raise Terminal(path.name, need=need, got=f"{status.st_size >> 20} MiB", remedy=remedy)
     return os.fdopen(descriptor, "rb", buffering=0)
 

@@ -97,7 +97,7 @@ class JsonLines:
         return found
 
     def _frame(self, rows: list[Row], columns: Sequence[str], first: int) -> pl.DataFrame:
-        keys = {name: key for row in rows for key in row if (name := column_name(key)) is not None}
+        keys = {name: key for key in set().union(*rows) if (name := column_name(key)) is not None}
         if not keys.keys() <= set(columns):
             raise self._expected.changed()
         cells = {name: [row.get(keys.get(name, name)) for row in rows] for name in columns}

@@ -5,6 +5,7 @@ a file that does not parse (ragged rows, broken text) is refused as a whole. No 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +16,7 @@ from kedge.errors import Terminal
 from kedge.source import limits
 from kedge.source.columnar import Columnar
 from kedge.source.delimited import Delimited
-from kedge.source.file import open_regular
+from kedge.source.file import fingerprint, open_regular
 from kedge.source.jsonlines import JsonLines
 from kedge.source.reader import Expected, Reader
 from kedge.spec.dialect import SUFFIXES, Dialect, Format
@@ -45,7 +46,7 @@ class Delivery:
     columns: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        with open_regular(self.path) as file:
+        with open_regular(self.path) as file, self._blamed():
             self.columns = self._reader(file, b"").columns()
 
     @property
@@ -72,7 +73,7 @@ class Delivery:
 
     def batches(self) -> Iterator[pl.DataFrame]:
         """All rows in file order, about 8 MiB of text at a time; at least one frame, possibly without rows."""
-        with open_regular(self.path) as file:
+        with open_regular(self.path) as file, self._blamed():
             reader = self._reader(file, self.key)
             start = 0
             for cells in reader.frames(self.columns):
@@ -105,6 +106,16 @@ class Delivery:
     def _reader(self, file: BinaryIO, key: bytes) -> Reader:
         expected = self._expected
         return _READERS[expected.format](file, expected, key)
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """A file that another process writes is not refused for what it says meanwhile: it has changed."""
+        try:
+            yield
+        except Terminal:
+            if self.keyed and fingerprint(self.path, self.key).keyed != self.keyed:
+                raise self._expected.changed() from None
+            raise
 
     def _check_size(self, cells: pl.DataFrame, start: int) -> None:
         if start + cells.height > limits.MAX_ROWS:

@@ -282,3 +282,31 @@ def test_a_wrong_encoding_is_refused(csv, written, declared, got):
 def test_cp1252_has_bytes_that_mean_nothing(csv):
     with pytest.raises(Terminal, match="bytes that are no cp1252"):
         rows(deliver(csv, b"id,age,city\n1,2,\x81\n", encoding="cp1252"))
+
+
+def test_a_file_that_no_longer_parses_because_it_changes_is_no_broken_file(csv):
+    body = "id,age,city\n1,2,3\n"
+    csv.write_text(body)
+    keyed = fingerprint(csv, b"k" * 32).keyed
+    for meanwhile in ("", "id,age,city\n1,2\n", "id,a"):
+        with pytest.raises(Transient, match="other bytes than a moment ago"):
+            rows(deliver(csv, meanwhile, keyed=keyed, key=b"k" * 32))
+
+
+def test_limits_are_looked_at(csv, monkeypatch):
+    with pytest.raises(Terminal, match="cells of at most 1048576 bytes; got one of 2097152 in column city") as caught:
+        rows(deliver(csv, f"id,age,city\n1,2,{'x' * (2 << 20)}\n"))
+    assert caught.value.remedy
+    monkeypatch.setattr(limits, "MAX_ROWS", 2)
+    with pytest.raises(Terminal, match="at most 2 rows; got more"):
+        rows(deliver(csv, "id,age,city\n1,2,3\n1,2,3\n1,2,3\n"))
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 10)
+    with pytest.raises(Terminal, match="at most 0 GiB; got 0 MiB"):
+        deliver(csv, "id,age,city\n1,2,3\n")
+
+
+def test_a_header_that_is_one_endless_field_or_holds_our_own_name_is_refused(csv):
+    with pytest.raises(Terminal, match="cannot be split into fields"):
+        deliver(csv, "id,age,city" + "x" * 200_000 + "\n1,2,3\n")
+    with pytest.raises(Terminal, match=r"field 4 of the header: .* got one that can be none"):
+        deliver(csv, "id,age,city,_row\n1,2,3,4\n")
