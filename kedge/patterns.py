@@ -28,3 +28,6 @@ PATTERNS: dict[str, str] = {
     "ip": r"\b(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\b"
     r"|(?i:\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}\b)",
 }
+
+# Something of which every match of every pattern holds one: most texts have none, and need not be searched.
+TRACE = r"[@:\d]|(?i:www\.)"

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from kedge.patterns import PATTERNS
+from kedge.patterns import PATTERNS, TRACE
 from kedge.privacy.plan import PlannedColumn
+from kedge.unicode import normal
 
 # Shorter values and words occur in every other text.
 MIN_LETTERS = 3
@@ -20,6 +21,7 @@ _INVISIBLE = "[\u00ad\u200b-\u200d\u2060\ufeff]"  # zero-width characters would 
 _DATE_FORMS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y%m%d")
 # Once for polars' engine, once for Python's.
 _NAME_LIKE, _NAME = r"^[\p{L}\p{M}\s.,'’-]+$", re.compile(r"(?:[^\W\d_]|[\s.,'’-])+")
+_DIGIT, _TEXT = "[0-9]", ".text"  # no declared name can hold a dot
 _WORD, _WORDS = r"\p{L}{3,}", re.compile(r"[^\W\d_]{3,}")
 
 
@@ -33,13 +35,16 @@ def redact(column: str, columns: Sequence[PlannedColumn]) -> pl.Expr:
         column: of type String.
         columns: all of the plan.
     """
-    text = _without_patterns(pl.col(column).str.replace_all(_INVISIBLE, "").str.normalize("NFKC"))
-    own = [form for other in columns if other.name != column for form in _forms(other)]
-    owners = [owner for owner, _ in own]
-    row = pl.struct(text.alias("text"), *(value.alias(str(at)) for at, (_, value) in enumerate(own)))
+    others = [other for other in columns if other.name != column and _identifies(other)]
+    row = pl.struct(pl.col(column).alias(_TEXT), *(pl.col(other.name) for other in others))
 
     def cut(rows: pl.Series) -> pl.Series:
-        return _settled(_without_own(rows, owners) if owners else rows.struct.field("text"))
+        frame = rows.struct.unnest()
+        written = frame[_TEXT].is_not_null()
+        texts = frame.filter(written).with_columns(normal(pl.col(_TEXT).str.replace_all(_INVISIBLE, ""), "NFKC"))
+        plain = texts.with_columns(_without_patterns(texts[_TEXT]))
+        cleared = _settled(_without_own(plain, others))
+        return frame[_TEXT].clone().scatter(written.arg_true(), cleared) if len(cleared) else frame[_TEXT]
 
     return row.map_batches(cut, return_dtype=pl.String, is_elementwise=True).alias(column)
 
@@ -56,27 +61,37 @@ def tags(columns: Sequence[PlannedColumn]) -> dict[str, str]:
 
 def leftover(column: str) -> pl.Expr:
     """Number of texts in which a pattern finds something; 0 after redaction."""
-    return _matches(column).sum()
+    traced = pl.col(column).filter(pl.col(column).str.contains(TRACE))
+    return _matches(traced).sum()
 
 
-def _matches(column: str) -> pl.Expr:
-    return pl.any_horizontal(pl.col(column).str.contains(pattern) for pattern in PATTERNS.values())
+def _matches(text: pl.Expr) -> pl.Expr:
+    return pl.any_horizontal(text.str.contains(pattern) for pattern in PATTERNS.values())
 
 
-def _without_patterns(text: pl.Expr) -> pl.Expr:
+def _without_patterns(texts: pl.Series) -> pl.Series:
+    traced = texts.str.contains(TRACE).arg_true()
+    if traced.is_empty():
+        return texts
+    text = pl.lit(texts.gather(traced))
     for kind, pattern in PATTERNS.items():
         text = text.str.replace_all(pattern, tag(kind))
-    return text
+    return texts.clone().scatter(traced, pl.select(text).to_series())
 
 
 def _settled(texts: pl.Series) -> pl.Series:
     """The texts with the patterns replaced until none finds anything: a cut is an edge, and what had none before
     (`555-0123Johnson` without the name) may begin or end at it. It ends, since a tag of a pattern matches none."""
-    frame = texts.to_frame("text")
-    while frame.select(_matches("text").any()).item():
-        found = pl.when(_matches("text")).then(_without_patterns(pl.col("text"))).otherwise("text")
-        frame = frame.with_columns(found.alias("text"))
-    return frame["text"]
+    while len(found := _found(texts)):
+        texts = texts.clone().scatter(found, _without_patterns(texts.gather(found)))
+    return texts
+
+
+def _found(texts: pl.Series) -> pl.Series:
+    """Positions of the texts in which a pattern finds something."""
+    traced = texts.str.contains(TRACE).arg_true()
+    searched = texts.gather(traced).to_frame(_TEXT)
+    return traced.gather(searched.select(_matches(pl.col(_TEXT)).arg_true()).to_series())
 
 
 def _identifies(column: PlannedColumn) -> bool:
@@ -86,36 +101,57 @@ def _identifies(column: PlannedColumn) -> bool:
     return column.treatment != "bins" or column.unit is not None
 
 
-def _forms(column: PlannedColumn) -> list[tuple[str, pl.Expr]]:
-    """The tag of an identifying column and its value as it may be written in a text; nothing for other columns."""
-    if not _identifies(column):
-        return []
+def _forms(column: PlannedColumn) -> list[pl.Expr]:
+    """The column's value as it may be written in a text."""
     value = pl.col(column.name)
-    if column.type in ("date", "datetime"):
-        return [(tag(column.name), value.dt.strftime(form)) for form in _DATE_FORMS]
-    return [(tag(column.name), value.cast(pl.String).str.normalize("NFKC").str.strip_chars())]
+    if _is_day(column):
+        return [value.dt.strftime(form) for form in _DATE_FORMS]
+    return [normal(value.cast(pl.String), "NFKC").str.strip_chars()]
 
 
-def _without_own(rows: pl.Series, owners: Sequence[str]) -> pl.Series:
+def _is_day(column: PlannedColumn) -> bool:
+    return column.type in ("date", "datetime")
+
+
+def _without_own(rows: pl.DataFrame, others: Sequence[PlannedColumn]) -> pl.Series:
     """The texts without own values; Python touches only the rows in which one may occur."""
-    frame = rows.struct.unnest()
-    lowered = frame.select(pl.all().str.to_lowercase()).with_columns(words=pl.col("text").str.extract_all(_WORD))
-    found = frame.with_row_index("at").filter(
-        lowered.select(pl.any_horizontal(_may_occur(str(at)) for at in range(len(owners)))).to_series()
-    )
+    lowered = rows.select(pl.col(_TEXT).str.to_lowercase()).to_series()
+    numbered = lowered.str.contains(_DIGIT)
+    at = [_suspects(rows.select(other.name), other, lowered, numbered) for other in others]
+    found = pl.concat(at).unique().sort() if at else pl.Series([], dtype=pl.UInt32)
     if found.is_empty():
-        return frame["text"]
-    replaced = [_replace(row, owners) for row in found.drop("at").iter_rows()]
-    return frame["text"].clone().scatter(found["at"], replaced)
+        return rows[_TEXT]
+    forms = [(tag(other.name), form) for other in others for form in _forms(other)]
+    owners = [owner for owner, _ in forms]
+    chosen = rows[found].select(_TEXT, *(form.alias(str(number)) for number, (_, form) in enumerate(forms)))
+    return rows[_TEXT].clone().scatter(found, [_replace(row, owners) for row in chosen.iter_rows()])
 
 
-def _may_occur(form: str) -> pl.Expr:
-    """Whether the value, or a word of it if it looks like a name, is in the text; all in lower case."""
-    value = pl.col(form)
-    whole = pl.col("text").str.contains(value, literal=True) & (value.str.len_chars() >= MIN_LETTERS)
-    name = pl.when(value.str.contains(_NAME_LIKE)).then(value)
-    words = pl.col("words").list.set_intersection(name.str.extract_all(_WORD)).list.len() > 0
-    return whole.fill_null(False) | words.fill_null(False)
+def _suspects(values: pl.DataFrame, column: PlannedColumn, lowered: pl.Series, numbered: pl.Series) -> pl.Series:
+    """Positions of the texts in which the column's value, or a word of it, may occur.
+
+    A value with a digit in it cannot be in a text without one: most pairs are settled by that.
+    """
+    value = pl.col(column.name)
+    possible = value.is_not_null() & numbered
+    if not _is_day(column):
+        possible |= value.is_not_null() & ~value.cast(pl.String).str.contains(_DIGIT)
+    at = values.select(possible.arg_true()).to_series()
+    texts = lowered.gather(at)
+    forms = values[at].select(form.str.to_lowercase().alias(str(number)) for number, form in enumerate(_forms(column)))
+    return pl.concat([at.gather(_may_occur(texts, form)) for form in forms.iter_columns()])
+
+
+def _may_occur(texts: pl.Series, values: pl.Series) -> pl.Series:
+    """Positions at which the value, or a word of it if it looks like a name, is in the text; all in lower case."""
+    text, value = pl.col("text"), pl.col("value")
+    words = pl.when(value.str.contains(_NAME_LIKE)).then(value).str.extract_all(_WORD)
+    pairs = pl.DataFrame([texts.alias("text"), values.alias("value")]).with_columns(words=words)
+    most = int(pairs.select(pl.col("words").list.len().max()).item() or 0)
+    inside = [text.str.contains(value, literal=True) & (value.str.len_chars() >= MIN_LETTERS)]
+    for number in range(most):  # in the middle of another word as well: `_cut` knows better
+        inside.append(text.str.contains(pl.col("words").list.get(number, null_on_oob=True), literal=True))
+    return pairs.select(pl.any_horizontal(found.fill_null(False) for found in inside).arg_true()).to_series()
 
 
 def _replace(row: tuple[str | None, ...], owners: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import polars as pl
 
 from kedge.quality.grammar import MAX_CHARS, TRUE, TYPES, rust
 from kedge.spec import Column
+from kedge.unicode import normal
 
 DTYPES: dict[str, pl.DataType] = {
     "string": pl.String(),
@@ -29,7 +30,7 @@ def is_text(column: Column) -> bool:
 def text(name: str, column: Column) -> pl.Expr:
     """The cell as text; strings in Unicode's composed form (NFC), so that equal texts are equal bytes; aliases are
     replaced by what they mean."""
-    cell = pl.col(name).str.normalize("NFC") if is_text(column) else pl.col(name)
+    cell = normal(pl.col(name), "NFC") if is_text(column) else pl.col(name)
     meant = {normalize("NFC", written): value for written, value in column.aliases.items()}
     return cell.replace(meant) if meant else cell
 

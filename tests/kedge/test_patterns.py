@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kedge.patterns import PATTERNS
+from kedge.patterns import PATTERNS, TRACE
 
 EXAMPLES = {
     "email": "jane.doe+x@mail.example.co.uk",
@@ -46,3 +46,13 @@ def test_both_engines_read_a_pattern_alike(text: str):
     for kind, pattern in PATTERNS.items():
         by_rust = frame.select(pl.col("text").str.replace_all(pattern, "<>")).item()
         assert by_rust == re.sub(pattern, "<>", text, flags=re.ASCII), kind
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_no_match_is_without_a_trace(kind: str, data: st.DataObject) -> None:
+    """Texts without a trace are not searched: a match in one of them would stay in it."""
+    match = data.draw(st.from_regex(PATTERNS[kind], fullmatch=True))
+    assert re.search(TRACE, match)
+    assert pl.Series([match]).str.contains(TRACE).item()
