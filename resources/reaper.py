@@ -30,11 +30,15 @@ def reap(
     found = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), limit=LOOK_AT_RUNS, ascending=True)
     runs = [record.dagster_run for record in found]
     ours = [run for run in runs if any(belongs(run, pipeline) for pipeline in pipelines)]
-    now = Instant(boot=boot(), seconds=time.monotonic())
-    dead, after = leases.judge([_see(instance, folder, run) for run in ours], watch or Watch(), now)
+    dead, after = leases.judge([_see(instance, folder, run) for run in ours], watch or Watch(), now())
     lines = [line for death in dead if (line := _bury(instance, folder, death))]
     _tidy(instance, folder)
     return lines, after
+
+
+def now() -> Instant:
+    """This machine's monotonic clock, which all its processes share and nobody can set."""
+    return Instant(boot=boot(), seconds=time.monotonic())
 
 
 def _see(instance: dg.DagsterInstance, folder: Path, run: dg.DagsterRun) -> Sighting:

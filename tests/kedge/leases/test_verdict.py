@@ -1,11 +1,13 @@
 """Verdicts from observations: a table, and the clock that is the observer's own."""
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kedge.leases import Death, Instant, Sight, Sighting, Watch, judge, verdict
+from kedge.leases import Death, Instant, Sight, Sighting, Watch, hold, judge, look, verdict
 
 HELD, FREE, NONE = Sight("held", "here 3"), Sight("free", "here 3"), Sight("none")
 
@@ -78,3 +80,15 @@ def test_runs_that_have_ended_are_forgotten() -> None:
     _, watch = judge([Sighting(run=name, lease=NONE) for name in "ab"], Watch(), _at(0))
     _, watch = judge([Sighting(run="b", lease=NONE)], watch, _at(30))
     assert watch.doubts == {"b": ("", 0)}
+
+
+def test_no_wall_clock_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> float:
+        raise AssertionError("a wall clock was read")
+
+    for name in ("time", "time_ns", "localtime", "gmtime"):
+        monkeypatch.setattr(time, name, refuse)
+    with hold(tmp_path, "r"):
+        dead, watch = judge(_seen(look(tmp_path, "r")), Watch(), _at(time.monotonic()))
+        assert (dead, watch.doubts) == ([], {})
+    assert judge(_seen(look(tmp_path, "r")), watch, _at(time.monotonic()))[1].doubts.keys() == {"r"}
