@@ -40,6 +40,8 @@ def schema(declaration: Declaration, dataset: str) -> dg.TableSchema:
 def _columns(declaration: Declaration, dataset: str) -> tuple[str, ...]:
     if dataset == "anonymized":
         return declaration.released
+    if dataset == "labels":
+        return tuple(name for name in declaration.late if declaration.columns[name].treatment != "drop")
     return declaration.delivered if dataset in ("raw", "quarantine") else tuple(declaration.delivery.columns)
 
 
@@ -66,6 +68,10 @@ def _lineage(declaration: Declaration, dataset: str) -> dict[str, list[dg.TableC
         anonymized = key(declaration, "anonymized")
         seen = (*declaration.features, *filter(None, [declaration.exposure]))
         return {"score": [dg.TableColumnDep(asset_key=anonymized, column_name=name) for name in seen]}
+    if dataset == "labels":  # the values are the file's own; these columns say whose they are
+        on = declaration.labels.on if declaration.labels else ()
+        matched = [dg.TableColumnDep(asset_key=key(declaration, "validated"), column_name=name) for name in on]
+        return dict.fromkeys(_columns(declaration, dataset), matched)
     if dataset not in _UPSTREAM:
         return {}
     parent = key(declaration, _UPSTREAM[dataset])

@@ -14,7 +14,7 @@ from resources.store import Store
 def asset(declaration: Declaration) -> dg.AssetsDefinition:
     """Asset `<p>/evaluation`."""
     description = (
-        "Challenger, champion and a logistic regression on the same rows of held-out people, with 95 % intervals; "
+        "Challenger, champion and a linear baseline on the same rows of held-out people, with 95 % intervals; "
         "the verdict of each gate on recent and on trusted nights."
     )
     common = attributes(declaration, "evaluation", description=description, kinds={"pytorch", "scikitlearn"})
@@ -31,6 +31,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         with store.stage("evaluation", context) as workspace:
             from kedge.evaluation.evaluate import evaluate
             from kedge.scoring import scorer
+            from kedge.scoring.official import official
             from resources.contest import challenger, champion
 
             outcome = evaluate(
@@ -39,6 +40,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
                 challenger=challenger(workspace, declaration),
                 champion=champion(workspace, declaration),
                 score=scorer(workspace, declaration),
+                official=official(workspace, declaration),
             )
         yield from release(context.asset_key, outcome)
 

@@ -91,7 +91,8 @@ def _partition(ws: Workspace, declaration: Declaration, partition: str) -> dict[
 
     Returns:
         `partition`; `rows_in` of the delivery; `quarantined`, `masked`, `dropped`, `released` rows, None where the
-        night did not come so far; `blocked`: which dataset held it up and why, None when nothing did; `drift`:
+        night did not come so far; `labelled`: rows whose outcome has arrived since, None while there are no labels of
+        this delivery; `blocked`: which dataset held it up and why, None when nothing did; `drift`:
         `drifted`, `reason`, `champion` and the names of drifted `columns`, None without a report on these rows.
     """
     raw, validated, anonymized, drift = (
@@ -110,6 +111,7 @@ def _partition(ws: Workspace, declaration: Declaration, partition: str) -> dict[
         "masked": _fact(border, "masked_rows"),
         "dropped": _fact(border, "dropped_rows"),
         "released": border.manifest.rows if border and border.manifest.released else None,
+        "labelled": _labelled(ws, declaration, delivery),
         "blocked": held_up,
         "drift": _drift(drift.current(partition), border),
     }
@@ -126,6 +128,13 @@ def _made_of(dataset: Dataset, source: Version, role: str) -> tuple[Version | No
             held_up = None if manifest.released else {"dataset": dataset.name, "reason": manifest.reason or ""}
             return attempt, held_up
     return None, None
+
+
+def _labelled(ws: Workspace, declaration: Declaration, delivery: Version) -> int | None:
+    if not declaration.late:
+        return None
+    labels = ws.dataset(declaration.name, "labels").current(delivery.partition)
+    return labels.manifest.rows if labels and labels.manifest.notes["raw"] == delivery.id else None
 
 
 def _fact(version: Version | None, name: str) -> Any:

@@ -56,7 +56,7 @@ class Night:
         scores = [self._scores(frame) for frame in (self.reference.heldout, self.unseen)]
         found[PREDICTION] = columns.numeric(PREDICTION, *scores), None
         target = self.declaration.target
-        found[target] = columns.category(target, before, after, missing=False), None
+        found[target] = self._target(target, before, after), None
         return found
 
     @cached_property
@@ -109,6 +109,11 @@ class Night:
     def _measure(self, column: Column, level: float) -> Measured:
         noise = noise_bound(column, level=level, seed=self.seed)
         return Measured(method=METHODS[column.kind], value=evidently.distance(column), noise=noise)
+
+    def _target(self, name: str, before: pl.DataFrame, after: pl.DataFrame) -> Column:
+        if self.declaration.task == "binary":
+            return columns.category(name, before, after, missing=False)
+        return columns.numeric(name, before, after)
 
     def _feature(self, name: str, before: pl.DataFrame, after: pl.DataFrame) -> tuple[Column, Column | None]:
         if self.declaration.feature_kind(name) == "numeric":

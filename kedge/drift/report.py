@@ -18,11 +18,12 @@ from kedge.drift.sample import Sample, draw
 from kedge.drift.verdict import ColumnVerdict, DayVerdict
 from kedge.lake import ALL, Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
+from kedge.people import labels_of
 from kedge.registry.store import Registry
 from kedge.spec import Declaration
 from kedge.workspace import Workspace
 
-faults.register("drift.html.before", "drift.html.written", "drift.html.after")
+faults.register("drift.html", steps=durable.REPLACE)
 
 # Raised by hand whenever the same inputs would give another verdict; a golden digest in the tests guards it.
 CODE_VERSION = 1
@@ -35,6 +36,8 @@ def report(
     ws: Workspace, declaration: Declaration, partition: str, *, score: Score, champion: Version | None = None
 ) -> Outcome | None:
     """Judge a night.
+
+    Outcomes that arrive later are compared where the night has them already; usually it has none yet.
 
     Args:
         score: gives (n,) scores of a model for rows as released, see `kedge.scoring.scorer`.
@@ -53,13 +56,14 @@ def report(
         return None
     remedy = "Run the night first; if it was blocked, its checks say why."
     night = ws.dataset(declaration.name, "anonymized").require(partition, remedy)
+    labels = labels_of(ws, declaration, night)
     return produce(
         ws.dataset(declaration.name, "drift_report"),
         partition,
-        inputs={"anonymized": night.id, "model": model.id},
+        inputs={"anonymized": night.id, "model": model.id} | ({"labels": labels.id} if labels else {}),
         declared=declaration.part("drift_report"),
         code=CODE_VERSION,
-        write=_Comparison(ws, declaration, model, night, score).write,
+        write=_Comparison(ws, declaration, model, night, labels, score).write,
     )
 
 
@@ -81,6 +85,7 @@ class _Comparison:
     declaration: Declaration
     champion: Version
     version: Version
+    labels: Version | None
     score: Score
 
     def write(self, draft: Draft) -> Findings:
@@ -90,7 +95,8 @@ class _Comparison:
         html = self._night.html() if self._comparable else None
         path = html_path(self.ws, Version(draft.dataset, draft.partition, draft.version))
         if html is not None:
-            durable.replace(path, html, point="drift.html")
+            with durable.storage(str(path)):
+                durable.replace(path, html, point="drift.html")
         return Findings(
             checks=self._checks(verdict),
             facts=self._facts(verdict) | {"html": str(path) if html is not None else None},
@@ -108,7 +114,8 @@ class _Comparison:
 
     @cached_property
     def _current(self) -> Sample:
-        return draw([self.version], self.declaration, seed=seed_of(self.version))
+        labels = {self.version.partition: self.labels} if self.labels else {}
+        return draw([self.version], self.declaration, seed=seed_of(self.version), labels=labels)
 
     @cached_property
     def _night(self) -> Night:
@@ -122,9 +129,9 @@ class _Comparison:
         )
 
     def _unseen(self) -> pl.DataFrame:
-        """Current rows that compare with held-out ones: the champion knows people it was trained on by other nights
-        too, but blocks of rows only of its own nights."""
-        known = self.declaration.evaluation.by == "subject" or self.version.partition in self._reference.window
+        """Current rows that compare with held-out ones: the champion knows people (and rows of equal features) that it
+        was trained on by other nights too, but blocks of rows only of its own nights."""
+        known = self.declaration.evaluation.by != "blocks" or self.version.partition in self._reference.window
         return self._current.heldout if known else self._current.rows
 
     @cached_property

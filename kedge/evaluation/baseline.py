@@ -1,4 +1,7 @@
-"""A logistic regression on the same features: what a model must not be worse than to be the first champion.
+"""A linear model on the same features: what a model must not be worse than to be the first champion.
+
+Logistic regression of a class, ridge regression of a number, Poisson regression of a rate weighted by exposure, each
+with a penalty of half the squared norm of the coefficients beside the sum of the losses.
 
 Its coefficients stay in memory: nothing of it is stored but its figures.
 """
@@ -12,9 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kedge.evaluation.metrics import Bools, Floats
+from kedge.spec.gates import Task
 
 if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
 Kinds = Mapping[str, Literal["numeric", "category"]]
 MAX_CATEGORIES = 50
@@ -69,22 +73,40 @@ class Category:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted logistic regression, or the base rate where there is nothing to fit."""
+    """A fitted linear model, or the base rate where there is nothing to fit.
+
+    Attributes:
+        rate: share of positives, mean, or counts per unit of exposure; of a regression, `spread` is the target's.
+    """
 
     columns: tuple[Numeric | Category, ...]
-    model: "LogisticRegression | None"
+    model: "LogisticRegression | Ridge | PoissonRegressor | None"
     rate: float
+    task: Task = "binary"
+    spread: float = 1.0
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, y: Bools, kinds: Kinds) -> "Baseline":
+    def fit(
+        cls,
+        frame: pl.DataFrame,
+        y: Bools | Floats,
+        kinds: Kinds,
+        *,
+        task: Task = "binary",
+        exposure: Floats | None = None,
+    ) -> "Baseline":
         """Fit on training rows.
 
         Args:
             frame: (n,) rows with every feature.
             y: (n,) outcomes.
             kinds: feature -> how to read it.
+            task: what the outcomes are.
+            exposure: (n,) of counts; None: 1 each.
         """
         columns = tuple((Numeric if kind == "numeric" else Category).fit(name, frame) for name, kind in kinds.items())
+        if task != "binary":
+            return cls._numeric(columns, frame, np.asarray(y, np.float64), task, exposure)
         rate = float(y.mean()) if len(y) else 0.5
         if not columns or not 0 < rate < 1:
             return cls(columns, None, rate)
@@ -93,10 +115,37 @@ class Baseline:
         model = LogisticRegression(solver="newton-cholesky", max_iter=100)
         return cls(columns, model.fit(design(columns, frame), y), rate)
 
-    def score(self, frame: pl.DataFrame) -> Floats:
-        """(n,) chance of the positive class."""
+    @classmethod
+    def _numeric(
+        cls,
+        columns: "tuple[Numeric | Category, ...]",
+        frame: pl.DataFrame,
+        y: Floats,
+        task: Task,
+        exposure: Floats | None,
+    ) -> "Baseline":
+        exposed = np.ones(len(y)) if exposure is None else exposure
+        rate, spread = (float(y.sum() / exposed.sum()), float(y.std())) if len(y) else (0.0, 0.0)
+        if not columns or spread == 0:
+            return cls(columns, None, rate, task)
+        from sklearn.linear_model import PoissonRegressor, Ridge
+
+        if task == "regression":
+            fitted = Ridge(alpha=1.0).fit(design(columns, frame), (y - rate) / spread)
+            return cls(columns, fitted, rate, task, spread)
+        # its loss is the mean over the weights, the penalty is not
+        model = PoissonRegressor(alpha=1 / exposed.sum(), solver="newton-cholesky", max_iter=100)
+        return cls(columns, model.fit(design(columns, frame), y / exposed, sample_weight=exposed), rate, task)
+
+    def score(self, frame: pl.DataFrame, exposure: Floats | None = None) -> Floats:
+        """(n,) chance of the positive class, expected number, or expected count for (n,) exposures."""
+        exposed = np.ones(len(frame)) if exposure is None else exposure
         if self.model is None:
-            return np.full(len(frame), self.rate)
+            return self.rate * exposed
+        if self.task == "regression":
+            return np.asarray(self.rate + self.spread * self.model.predict(design(self.columns, frame)), np.float64)
+        if self.task == "count":
+            return np.asarray(exposed * self.model.predict(design(self.columns, frame)), np.float64)
         return np.asarray(self.model.predict_proba(design(self.columns, frame))[:, 1], dtype=np.float64)
 
 

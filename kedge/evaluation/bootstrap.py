@@ -12,12 +12,14 @@ figures. 36,000 rows, 1,000 replicates and two models take about a second on one
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kedge.evaluation import metrics
+from kedge.evaluation import counts, metrics, regression
 from kedge.evaluation.metrics import Bools, Floats
+from kedge.spec.gates import Task
 
 REPLICATES = 1_000
 LEVEL = 0.95
@@ -71,12 +73,14 @@ def percentiles(value: float, draws: Floats, level: float = LEVEL) -> Interval:
 
 
 def replicate(
-    y: Bools,
+    y: Bools | Floats,
     scores: Mapping[str, Floats],
     units: NDArray[np.int64],
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
+    task: Task = "binary",
+    exposure: Floats | None = None,
 ) -> dict[str, Replicates]:
     """Resample the units and compute every figure of every model on each resample.
 
@@ -86,9 +90,14 @@ def replicate(
         units: (n,) number of each row's person (or block), 0-based without gaps.
         replicates: how often to resample.
         seed: of the random weights.
+        task: what the outcomes are, and so which figures there are.
+        exposure: (n,) of counts; None: 1 each.
     """
     num_units = int(units.max()) + 1 if len(units) else 0
-    models = {name: _Sorted(y, np.asarray(p, dtype=np.float64), units, num_units) for name, p in scores.items()}
+    models = {
+        name: _prepared(task, y, np.asarray(p, dtype=np.float64), units, num_units, exposure)
+        for name, p in scores.items()
+    }
     chunk = max(1, min(replicates, _CELLS // max(num_units, len(y), 1)))
     random = np.random.Generator(np.random.SFC64(seed))
     parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in models}
@@ -97,6 +106,16 @@ def replicate(
         for name, model in models.items():
             parts[name].append(model.figures(drawn))
     return {name: Replicates(model.values(), _join(parts[name])) for name, model in models.items()}
+
+
+def _prepared(
+    task: Task, y: Any, p: Floats, units: NDArray[np.int64], num_units: int, exposure: Floats | None
+) -> "_Sorted | regression.Sums | counts.Sums":
+    if task == "regression":
+        return regression.Sums(y, p, units, num_units)
+    if task == "count":
+        return counts.Sums(y, p, units, num_units, exposure)
+    return _Sorted(y, p, units, num_units)
 
 
 def poisson(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.int8]:
@@ -114,7 +133,7 @@ _TABLE = _table()
 
 
 def _join(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in metrics.METRICS}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 class _Sorted:

@@ -8,16 +8,17 @@ from typing import Any, Literal
 import polars as pl
 
 from kedge.evaluation.baseline import Baseline
-from kedge.evaluation.figures import Figures, area
-from kedge.evaluation.heldout import HeldOut, outcomes
+from kedge.evaluation.figures import Figures, lead
+from kedge.evaluation.heldout import HeldOut, exposures, known, outcomes
 from kedge.evaluation.metrics import Floats
+from kedge.evaluation.official import TEST, Official
 from kedge.evaluation.report import checks, shown
 from kedge.evaluation.sets import Recent, recent
 from kedge.evaluation.verdict import Facts, Judged, Verdict, judge
 from kedge.evaluation.window import training_set, trusted_nights
 from kedge.lake import ALL, PARTITION, Draft, Outcome, Version, produce
 from kedge.outcome import Findings
-from kedge.people import HELDOUT, PART, load_rows
+from kedge.people import HELDOUT, PART, labels_of_nights, load_rows
 from kedge.spec import Declaration
 from kedge.workspace import Workspace
 
@@ -29,7 +30,13 @@ SETS = ("recent", "trusted")
 
 
 def evaluate(
-    ws: Workspace, declaration: Declaration, *, challenger: Version, champion: Version | None, score: Score
+    ws: Workspace,
+    declaration: Declaration,
+    *,
+    challenger: Version,
+    champion: Version | None,
+    score: Score,
+    official: Official | None = None,
 ) -> Outcome:
     """Judge a challenger.
 
@@ -39,6 +46,7 @@ def evaluate(
     Args:
         challenger, champion: versions of dataset `model`; champion None before the first promotion.
         score: gives (n,) scores of a model for rows as released, see `kedge.scoring.scorer`.
+        official: the rows of `evaluation.test`; their figures are shown beside the others and decide nothing.
 
     Returns:
         the outcome for dataset `evaluation`: checks `gate_<metric>_<set>`, `not_worse_<set>` and `enough_rows_<set>`,
@@ -50,11 +58,12 @@ def evaluate(
         current = dataset.current(ALL)
         if current is not None and current.manifest.notes["challenger"] == challenger.id:
             return Outcome(current, written=False)
-    trial = _Trial(ws, declaration, challenger, champion, score)
+    trial = _Trial(ws, declaration, challenger, champion, score, official)
+    test = {"test": official.version.id} if official else {}
     return produce(
         dataset,
         ALL,
-        inputs={"challenger": challenger.id, "champion": champion.id if champion else "none"},
+        inputs={"challenger": challenger.id, "champion": champion.id if champion else "none"} | test,
         declared=declaration.part("evaluation"),
         code=CODE_VERSION,
         seed=declaration.training.seed,
@@ -71,15 +80,17 @@ class _Trial:
     challenger: Version
     champion: Version | None
     score: Score
+    official: Official | None
 
     def write(self, draft: Draft) -> Findings:
         figures = {"recent": self._figures(self._recent.nights, self._recent.enough), "trusted": self._trusted()}
         facts = self._facts(figures)
         verdict = judge(facts)
+        every = figures | self._test()
         return Findings(
             checks=checks(figures, facts),
-            facts=shown(figures, verdict),
-            notes=self._notes(figures, verdict),
+            facts=shown(every, verdict),
+            notes=self._notes(every, verdict),
         )
 
     @cached_property
@@ -95,16 +106,24 @@ class _Trial:
     def _rows(self) -> pl.DataFrame:
         """All rows of both windows with a known outcome, without the columns that nobody looks at."""
         nights = {**self._trusted_nights, **self._set["nights"]}
-        rows = load_rows(self.ws, self.declaration, nights, columns=self._columns)
-        return rows.filter(pl.col(self.declaration.target).is_not_null())
+        rows = load_rows(self.ws, self.declaration, nights, columns=self._columns, labels=self._labels(nights))
+        return rows.filter(known(self.declaration))
+
+    def _labels(self, nights: Mapping[str, str]) -> dict[str, str]:
+        """Outcomes that arrived later: those that the challenger learned from, else the champion's, else today's."""
+        models = [model for model in (self.challenger, self.champion) if model is not None]
+        named = [training_set(self.ws, model).manifest.notes.get("labels", {}) for model in models]
+        return labels_of_nights(self.ws, self.declaration, nights, *named)
 
     @property
     def _columns(self) -> list[str]:
         declaration = self.declaration
         models = [model for model in (self.challenger, self.champion) if model is not None]
         seen = {name for model in models for name in model.manifest.notes["features"]}
-        wanted = {*declaration.features, *declaration.evaluation.slices, declaration.target, declaration.subject, *seen}
-        return [name for name in declaration.released if name in wanted]
+        seen |= {model.manifest.notes.get("exposure") for model in models}
+        roles = {declaration.target, declaration.subject, declaration.exposure}
+        wanted = {*declaration.features, *declaration.evaluation.slices, *roles, *seen}
+        return [name for name in (*declaration.released, *declaration.late) if name in wanted]
 
     @cached_property
     def _held(self) -> HeldOut:
@@ -118,7 +137,7 @@ class _Trial:
 
     @cached_property
     def _recent(self) -> Recent:
-        return recent(self._held.on(list(self._set["nights"])).counts(), self._set["episode"])
+        return recent(self._held.on(list(self._set["nights"])).counts(), self._set["episode"], self.declaration.task)
 
     @cached_property
     def _baseline(self) -> Baseline:
@@ -126,14 +145,17 @@ class _Trial:
 
     def _fit(self, rows: pl.DataFrame) -> Baseline:
         kinds = {name: self.declaration.feature_kind(name) for name in self.declaration.features}
-        return Baseline.fit(rows, outcomes(rows, self.declaration), kinds)
+        declaration = self.declaration
+        exposure = exposures(rows, declaration)
+        return Baseline.fit(rows, outcomes(rows, declaration), kinds, task=declaration.task, exposure=exposure)
 
     @cached_property
     def _scores(self) -> dict[str, Floats]:
         """Model -> scores of all held-out rows: each model scores every row once."""
         frame = self._held.frame
         champion = {} if self.champion is None else {"champion": self.score(self.champion, frame)}
-        return {"challenger": self.score(self.challenger, frame), **champion, "baseline": self._baseline.score(frame)}
+        baseline = self._baseline.score(frame, self._held.exposure)
+        return {"challenger": self.score(self.challenger, frame), **champion, "baseline": baseline}
 
     def _figures(self, nights: Sequence[str], enough: bool) -> Figures:
         inside = self._held.frame[PARTITION].is_in(list(nights)).to_numpy()
@@ -142,7 +164,18 @@ class _Trial:
 
     def _trusted(self) -> Figures:
         nights = list(self._trusted_nights)
-        return self._figures(nights, recent(self._held.on(nights).counts(), ()).enough)
+        return self._figures(nights, recent(self._held.on(nights).counts(), (), self.declaration.task).enough)
+
+    def _test(self) -> dict[str, Figures]:
+        if self.official is None:
+            return {}
+        models = {"challenger": self.challenger} | ({"champion": self.champion} if self.champion else {})
+        fitted = self._baseline
+        return {
+            TEST: self.official.figures(
+                self.declaration, models, lambda held: fitted.score(held.frame, held.exposure), self._columns
+            )
+        }
 
     def _facts(self, figures: Mapping[str, Figures]) -> Facts:
         gates = tuple(
@@ -155,7 +188,10 @@ class _Trial:
         against: Literal["champion", "baseline"] = "champion" if self.champion else "baseline"
         compared = SETS if self.champion else ("trusted",)  # the whole window: most rows, least noise
         gains = {rows: figures[rows].gain(against) for rows in compared}
-        return Facts(gates=gates, against=against, gains=gains, margin=self.declaration.champion.margin)
+        declaration = self.declaration
+        return Facts(
+            gates=gates, against=against, gains=gains, margin=declaration.champion.margin, task=declaration.task
+        )
 
     def _time_ordered(self) -> dict[str, Any]:
         """Figures on recent nights of models that saw no night of that time: nothing can have leaked from them.
@@ -165,13 +201,15 @@ class _Trial:
         nights, seed = self._recent.nights, self.declaration.training.seed
         before = self._training.filter(pl.col(PARTITION) < nights[0]) if nights else self._training.clear()
         held = self._held.on(nights)
-        found = {"baseline": area(held, self._fit(before).score(held.frame), seed)} if len(before) else {}
+        found = (
+            {"baseline": lead(held, self._fit(before).score(held.frame, held.exposure), seed)} if len(before) else {}
+        )
         if self.champion is None:
             return found
         last = training_set(self.ws, self.champion).manifest.notes["last"]
         after = self._held.on([night for night in nights if night > last])
         inside = self._held.frame[PARTITION].is_in(after.frame[PARTITION].unique().to_list()).to_numpy()
-        return found | {"champion": area(after, self._scores["champion"][inside], seed)}
+        return found | {"champion": lead(after, self._scores["champion"][inside], seed)}
 
     def _notes(self, figures: Mapping[str, Figures], verdict: Verdict) -> dict[str, Any]:
         return {

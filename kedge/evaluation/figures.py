@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from kedge.evaluation import counts
 from kedge.evaluation.bootstrap import Interval, Replicates, replicate
 from kedge.evaluation.heldout import HeldOut
-from kedge.evaluation.metrics import METRICS, Floats
+from kedge.evaluation.metrics import Floats
 from kedge.evaluation.slices import MIN_PEOPLE, Slices, cut
+from kedge.spec.gates import Metric
 
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -24,6 +26,8 @@ class Figures:
         rows, people, positives: how many.
         models: `challenger`, `champion`, `baseline` -> replicates; empty below 11 people, of whom nothing is said.
         slices: of the challenger.
+        lead: what models are compared by.
+        calibration: of the challenger's expected counts, see `counts.calibration`; None for other targets.
     """
 
     nights: tuple[str, ...]
@@ -33,6 +37,8 @@ class Figures:
     positives: int
     models: Mapping[str, Replicates]
     slices: Slices
+    lead: Metric = "auc"
+    calibration: list[dict[str, Any]] | None = None
 
     @classmethod
     def measure(cls, held: HeldOut, scores: Mapping[str, Floats], *, enough: bool, seed: int) -> "Figures":
@@ -45,32 +51,38 @@ class Figures:
             seed: of the bootstrap.
         """
         shown = held.people >= MIN_PEOPLE
-        slices = held.frame.select(held.declaration.evaluation.slices)
+        declaration = held.declaration
+        outcomes: Any = {"task": declaration.task, "exposure": held.exposure, "seed": seed}
+        slices = held.frame.select(declaration.evaluation.slices)
         return cls(
             nights=tuple(sorted(held.counts())),
             enough=enough,
             rows=len(held.frame),
             people=held.people,
-            positives=int(held.y.sum()) if shown else 0,
-            models=replicate(held.y, scores, held.units, seed=seed) if shown else {},
-            slices=cut(slices, held.y, scores["challenger"], held.person, seed=seed)
+            positives=int((held.y > 0).sum()) if shown else 0,
+            models=replicate(held.y, scores, held.units, **outcomes) if shown else {},
+            slices=cut(slices, held.y, scores["challenger"], held.person, **outcomes)
             if shown
-            else Slices(shown=(), insufficient=0),
+            else Slices(shown=(), insufficient=0, lead=declaration.lead),
+            lead=declaration.lead,
+            calibration=counts.calibration(np.asarray(held.y, np.float64), scores["challenger"], held.exposure)
+            if shown and declaration.task == "count"
+            else None,
         )
 
     def value(self, metric: str) -> float:
         """The challenger's figure that a gate reads; NaN where it is unknown."""
-        if metric == "worst_slice_auc":
+        if metric.startswith("worst_slice_"):
             return self.slices.worst.value
         return self.models["challenger"].values[metric] if self.models else float("nan")
 
     def gain(self, over: str) -> Interval:
-        """Paired interval of the challenger's AUC minus the other model's."""
-        return self.models["challenger"].difference(self.models[over]) if self.models else UNKNOWN
+        """Paired interval of the challenger's leading figure minus the other model's."""
+        return self.models["challenger"].difference(self.models[over], self.lead) if self.models else UNKNOWN
 
     def to_json(self) -> dict[str, Any]:
         models = {
-            name: {metric: found.interval(metric).to_json() for metric in METRICS}
+            name: {metric: found.interval(metric).to_json() for metric in found.values}
             for name, found in self.models.items()
         }
         return {
@@ -82,13 +94,16 @@ class Figures:
             **models,
             "gain": {name: self.gain(name).to_json() for name in self.models if name != "challenger"},
             "slices": self.slices.to_json(),
-            "worst_slice_auc": self.slices.worst.to_json(),
-        }
+            f"worst_slice_{self.lead}": self.slices.worst.to_json(),
+        } | ({"calibration": self.calibration} if self.calibration else {})
 
 
-def area(held: HeldOut, scores: Floats, seed: int) -> dict[str, Any] | None:
-    """The AUC of one model on some rows, as JSON; None below 11 people."""
+def lead(held: HeldOut, scores: Floats, seed: int) -> dict[str, Any] | None:
+    """The leading figure of one model on some rows, as JSON; None below 11 people."""
     if held.people < MIN_PEOPLE:
         return None
-    found = replicate(held.y, {"model": np.asarray(scores)}, held.units, seed=seed)["model"]
-    return {"rows": len(held.frame), "auc": found.interval("auc").to_json()}
+    declaration = held.declaration
+    found = replicate(
+        held.y, {"model": np.asarray(scores)}, held.units, seed=seed, task=declaration.task, exposure=held.exposure
+    )["model"]
+    return {"rows": len(held.frame), declaration.lead: found.interval(declaration.lead).to_json()}

@@ -23,7 +23,7 @@ BINS = 10
 _TINY = float(np.finfo(np.float64).eps)
 
 
-def weights(y: Bools, w: Floats | None) -> Floats:
+def weights(y: Bools | Floats, w: Floats | None) -> Floats:
     """The given weights, or one each."""
     return np.ones(len(y)) if w is None else np.asarray(w, dtype=np.float64)
 

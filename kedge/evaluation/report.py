@@ -33,7 +33,7 @@ def _comparisons(figures: Mapping[str, Figures], facts: Facts) -> list[Check]:
 
 def _comparison(rows: str, figures: Figures, facts: Facts) -> Check:
     gain, decides = figures.gain(facts.against), rows in facts.gains
-    said = f"AUC on {rows} minus the {facts.against}'s: the lower 95 % bound is above {-facts.margin:g}"
+    said = f"{facts.measure} on {rows} minus the {facts.against}'s: the lower 95 % bound is above {-facts.margin:g}"
     return Check(
         name=f"not_worse_{rows}",
         passed=not_worse(gain, facts.margin),
@@ -57,10 +57,10 @@ def _enough(figures: Mapping[str, Figures]) -> list[Check]:
 
 
 def shown(figures: Mapping[str, Figures], verdict: Verdict) -> dict[str, Fact]:
-    """Flat facts: the verdict and every model's AUC."""
+    """Flat facts: the verdict and every model's leading figure."""
     facts: dict[str, Fact] = {"action": verdict.action, "reason": verdict.reason}
     for rows, f in figures.items():
         facts[f"{rows}_rows"] = f.rows
         for name, found in f.models.items():
-            facts[f"{rows}_auc_{name}"] = found.interval("auc").to_json()["value"]
+            facts[f"{rows}_{f.lead}_{name}"] = found.interval(f.lead).to_json()["value"]
     return facts

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kedge.spec.gates import Task
+
 LAST_NIGHTS = 7
 
 
 @dataclass(frozen=True)
 class Count:
-    """Held-out rows of a night (or of several) and how many of them are positive."""
+    """Held-out rows of a night (or of several) and how many of them are positive (counts: above 0)."""
 
     rows: int = 0
     positives: int = 0
@@ -29,8 +31,10 @@ class Floor:
     rows: int
     rarer: int
 
-    def reached(self, count: Count) -> bool:
-        return count.rows >= self.rows and count.rarer >= self.rarer
+    def reached(self, count: Count, task: Task = "binary") -> bool:
+        """Of a number any rows tell something, of counts those above 0, of two classes those of the rarer one."""
+        telling = {"binary": count.rarer, "regression": count.rows, "count": count.positives}[task]
+        return count.rows >= self.rows and telling >= self.rarer
 
 
 EPISODE_FLOOR = Floor(1_000, 100)
@@ -47,12 +51,13 @@ class Recent:
     enough: bool
 
 
-def recent(counts: Mapping[str, Count], episode: Sequence[str]) -> Recent:
+def recent(counts: Mapping[str, Count], episode: Sequence[str], task: Task = "binary") -> Recent:
     """The episode's nights, or the last seven without one, extended back until the floor is reached.
 
     Args:
         counts: night -> held-out rows of the challenger's window.
         episode: nights of the drift episode that caused the training; empty without one.
+        task: what the outcomes are.
     """
     known = sorted(counts)
     chosen = [night for night in known if night in set(episode)]
@@ -60,8 +65,8 @@ def recent(counts: Mapping[str, Count], episode: Sequence[str]) -> Recent:
     chosen = chosen or known[-LAST_NIGHTS:]
     total = sum((counts[night] for night in chosen), Count())
     for night in reversed([night for night in known if chosen and night < chosen[0]]):
-        if floor.reached(total):
+        if floor.reached(total, task):
             break
         chosen.insert(0, night)
         total += counts[night]
-    return Recent(tuple(chosen), floor, floor.reached(total))
+    return Recent(tuple(chosen), floor, floor.reached(total, task))

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from kedge.evaluation.bootstrap import Interval
+from kedge.spec.gates import Task
 
 Action = Literal["promote", "refuse", "needs_approval"]
 _COMPARE = {">=": operator.ge, "<=": operator.le}
@@ -44,14 +45,26 @@ class Facts:
     Attributes:
         gates: every gate on every set.
         against: whom the challenger is compared with; `baseline` for the first champion.
-        gains: set -> paired interval of the challenger's AUC minus the other's.
+        gains: set -> paired interval of the challenger's leading figure minus the other's.
         margin: how much worse "not worse" may be.
+        task: what is learned.
     """
 
     gates: tuple[Judged, ...]
     against: Literal["champion", "baseline"]
     gains: Mapping[str, Interval]
     margin: float
+    task: Task = "binary"
+
+    @property
+    def measure(self) -> str:
+        """What models are compared by, for people."""
+        return {"binary": "AUC", "regression": "r2", "count": "deviance gain"}[self.task]
+
+    @property
+    def baseline(self) -> str:
+        """What the baseline is, for people."""
+        return {"binary": "logistic", "regression": "ridge", "count": "Poisson"}[self.task]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +113,14 @@ def judge(facts: Facts) -> Verdict:
 
 def _promoted(facts: Facts) -> str:
     if facts.against == "baseline":
-        return f"first champion: every gate holds, not worse than the logistic baseline: {_gains(facts)}"
+        return f"first champion: every gate holds, not worse than the {facts.baseline} baseline: {_gains(facts)}"
     ahead = [rows for rows, gain in facts.gains.items() if better(gain)]
     return f"every gate holds, {'better on ' + ' and '.join(ahead) + ', ' if ahead else ''}not worse: {_gains(facts)}"
 
 
 def _gains(facts: Facts) -> str:
     shown = (f"{rows} {_signed(g.value)} [{_signed(g.low)}, {_signed(g.high)}]" for rows, g in facts.gains.items())
-    return "AUC " + ", ".join(shown) + f", margin {facts.margin:g}"
+    return f"{facts.measure} " + ", ".join(shown) + f", margin {facts.margin:g}"
 
 
 def _signed(x: float) -> str:

@@ -1,7 +1,8 @@
 """Who is held out: by keyed hash, so that it is the same for ever and nobody outside can tell or choose.
 
 With a subject whole people are held out over all nights. Without one, blocks of consecutive rows inside each night
-are, since neighbouring rows are often alike (one household, one batch) and would leak across a split by rows.
+are, since neighbouring rows are often alike (one household, one batch) and would leak across a split by rows. By
+features, all rows of a window that a model cannot tell apart are held out together, on whatever night they came.
 """
 
 from hashlib import blake2b
@@ -10,6 +11,7 @@ import polars as pl
 
 from kedge.errors import Terminal
 from kedge.lake import PARTITION, ROW
+from kedge.people.alike import alike
 from kedge.spec import Declaration
 from kedge.spec.canonical import digest
 
@@ -27,13 +29,15 @@ METHOD = 1
 
 def rule_id(declaration: Declaration) -> str:
     """Id of the rule: equal rules (and secrets) hold out the same people."""
-    rule = {
+    rule: dict[str, object] = {
         "method": METHOD,
         "by": declaration.evaluation.by,
         "share": declaration.evaluation.holdout,
         "validation": VALIDATION_SHARE,
         "block": BLOCK_ROWS,
     }
+    if declaration.evaluation.by == "features":
+        rule["features"] = [[name, declaration.feature_kind(name)] for name in sorted(declaration.features)]
     return "h" + digest(rule)[:32]
 
 
@@ -43,14 +47,13 @@ def split(frame: pl.DataFrame, declaration: Declaration, secret: bytes) -> pl.Se
     Rows without a subject stand together, as if they were one person's.
 
     Args:
-        frame: rows as released, with `_partition` and `_row`, or with the subject.
+        frame: rows as released, with what `decisive` names.
         secret: the pipeline's secret for holding out, 32 bytes.
 
     Raises:
         Terminal: the columns that decide are not there.
     """
-    by_subject = declaration.evaluation.by == "subject"
-    needed = [declaration.subject] if by_subject and declaration.subject else [PARTITION, ROW]
+    needed = decisive(declaration)
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise Terminal(
@@ -59,12 +62,27 @@ def split(frame: pl.DataFrame, declaration: Declaration, secret: bytes) -> pl.Se
             got=f"rows without {' and '.join(missing)}",
             remedy="Release the subject as a token, and pass the rows as they were read from the lake.",
         )
-    if len(needed) == 1:
+    share = declaration.evaluation.holdout
+    if declaration.evaluation.by == "features":
+        numeric = [name for name in needed if declaration.feature_kind(name) == "numeric"]
+        groups, group = alike(frame.select(needed), numeric, secret)
+        found = pl.Series([_part(key, share, secret) for key in groups], dtype=pl.String)
+        return found.gather(group).alias(PART)
+    if declaration.evaluation.by == "subject":
         keys = frame[needed[0]].cast(pl.String).fill_null("")
     else:
         block = (pl.col(ROW) // BLOCK_ROWS).cast(pl.String)
         keys = frame.select(pl.concat_str(pl.col(PARTITION).cast(pl.String), block, separator="/")).to_series()
-    return _parts(keys, declaration.evaluation.holdout, secret).alias(PART)
+    return _parts(keys, share, secret).alias(PART)
+
+
+def decisive(declaration: Declaration) -> list[str]:
+    """Columns that decide on which side a row falls."""
+    if declaration.evaluation.by == "features":
+        return sorted(declaration.features)
+    if declaration.evaluation.by == "subject" and declaration.subject:
+        return [declaration.subject]
+    return [PARTITION, ROW]
 
 
 def _parts(keys: pl.Series, share: float, secret: bytes) -> pl.Series:

@@ -19,7 +19,7 @@ class Scorer:
         self.model = model
 
     def predict(self, model_input: "pd.DataFrame", params: dict[str, Any] | None = None) -> np.ndarray[Any, Any]:
-        """(n,) probability of the positive class for (n,) rows as the model's plan shows them.
+        """(n,) scores of (n,) rows as the model's plan shows them, see `TabularModel.score`.
 
         pandas has no dates: a column of midnights is taken for a column of dates.
         """

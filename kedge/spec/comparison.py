@@ -43,8 +43,8 @@ def mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterator[Mis
         yield from _slice_mistakes(declaration, broken)
         yield from _holdout_mistakes(declaration, broken)
         yield from _test_mistakes(declaration, broken)
-    if not broken & {"gates", "evaluation"} and not any(name.startswith("columns.") for name in broken):
-        yield from _gate_mistakes(declaration)
+    if not broken & {"gates", "evaluation"}:
+        yield from _gate_mistakes(declaration, broken)
 
 
 def _role_mistakes(declaration: "Declaration") -> Iterator[Mistake]:
@@ -168,8 +168,10 @@ def _test_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterat
         yield Mistake(at=("evaluation", "test"), need="a file apart from source.files", got="the same", remedy=remedy)
 
 
-def _gate_mistakes(declaration: "Declaration") -> Iterator[Mistake]:
-    targets = [column for column in declaration.columns.values() if column.role == "target"]
+def _gate_mistakes(declaration: "Declaration", broken: frozenset[str]) -> Iterator[Mistake]:
+    # the target's type says which metrics there are, and it may be the column that is broken
+    unsure = any(name.startswith("columns.") for name in broken)
+    targets = [] if unsure else [column for column in declaration.columns.values() if column.role == "target"]
     for metric, gate in declaration.gates.items():
         if targets and metric not in METRICS[declaration.task]:
             yield Mistake(

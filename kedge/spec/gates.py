@@ -11,8 +11,22 @@ from pydantic_core import CoreSchema
 from kedge.spec.mistake import Flaw, Mistake, describe
 from kedge.spec.model import SpecModel
 
-Metric = Literal["auc", "log_loss", "brier", "calibration_error", "accuracy", "precision", "recall", "worst_slice_auc"]
-SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error"})
+Task = Literal["binary", "regression", "count"]
+Metric = Literal[
+    "auc", "log_loss", "brier", "calibration_error", "accuracy", "precision", "recall", "worst_slice_auc",
+    "rmse", "mae", "r2", "worst_slice_r2",
+    "poisson_deviance", "deviance_gain", "worst_slice_deviance_gain",
+]  # fmt: skip
+METRICS: dict[Task, tuple[Metric, ...]] = {
+    "binary": ("auc", "log_loss", "brier", "calibration_error", "accuracy", "precision", "recall", "worst_slice_auc"),
+    "regression": ("rmse", "mae", "r2", "worst_slice_r2"),
+    "count": ("poisson_deviance", "deviance_gain", "worst_slice_deviance_gain"),
+}
+LEAD: dict[Task, Metric] = {"binary": "auc", "regression": "r2", "count": "deviance_gain"}
+"""What models are compared by, and slices too: without a unit, 1 at best, so that one margin suits every table."""
+
+SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error", "rmse", "mae", "poisson_deviance"})
+_UNBOUNDED = frozenset({"log_loss", "rmse", "mae", "poisson_deviance"})
 _TEXT = re.compile(r"(>=|<=)\s*([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -49,7 +63,7 @@ class Gate(SpecModel):
         if self.op != op:
             remedy = "Turn the sign round, or take another metric."
             yield Mistake(at=("gates", metric), need=f"{op} for {metric}", got=repr(self.text), remedy=remedy)
-        if metric != "log_loss" and self.bound > 1:
+        if metric not in _UNBOUNDED and self.bound > 1:
             remedy = "Write it as a fraction of 1."
             yield Mistake(at=("gates", metric), need="a bound from 0 to 1", got=repr(self.text), remedy=remedy)
 

@@ -64,10 +64,6 @@ def _validated(declaration: "Declaration") -> dict[str, Any]:
     return {"columns": columns} | _sections(declaration, "quarantine_at_most")
 
 
-def _labels_raw(declaration: "Declaration") -> dict[str, Any]:
-    return _raw(contract(declaration))
-
-
 def _labels(declaration: "Declaration") -> dict[str, Any]:
     file = contract(declaration)
     return _validated(file) | {"on": [name for name in file.columns if name not in declaration.late]}
@@ -134,7 +130,7 @@ _PARTS: dict[str, Callable[["Declaration"], dict[str, Any]]] = {
     "raw": _raw,
     "validated": _validated,
     "quarantine": _validated,
-    "labels_raw": _labels_raw,
+    "labels_raw": _raw,  # asked of what `labels.contract` gives
     "labels": _labels,
     "labels_quarantine": _labels,
     "anonymized": _anonymized,

@@ -9,14 +9,15 @@ import pyarrow as pa
 
 from kedge.errors import Terminal
 from kedge.training import arrow
-from kedge.training.arrow import Codes
+from kedge.training.arrow import Codes, Floats
 from kedge.training.config import Config
 from kedge.training.device import Device, choose
+from kedge.training.head import Head, Kind
 from kedge.training.loop import optimize
 from kedge.training.model import TabularModel
 from kedge.training.numeric import PEOPLE
 from kedge.training.phase import Epoch, Rows
-from kedge.training.preprocess import Encoder, Feature
+from kedge.training.preprocess import Encoded, Encoder, Feature
 
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
@@ -28,9 +29,11 @@ class Examples:
     Attributes:
         table: features and target; rows without an outcome are left out of the training.
         features: what the model sees.
-        target, positive: column to predict, and its positive class as text.
+        target, positive: column to predict, and its positive class as text (binary targets).
         subject: column that says whose row it is; None: every row is a person.
         validation: rows that decide when to stop.
+        kind: of the target: binary, regression (a number) or count.
+        exposure: column that says how long a row was at risk; None: 1 each.
     """
 
     table: pa.Table
@@ -39,6 +42,22 @@ class Examples:
     positive: str
     subject: str | None
     validation: Mask
+    kind: Kind = "binary"
+    exposure: str | None = None
+
+    def outcomes(self) -> tuple[Floats, Mask]:
+        """Outcomes as numbers and which of them are known; without an exposure above 0 none is."""
+        if self.kind == "binary":
+            texts = arrow.texts(self.table, self.target)
+            is_positive = pa.compute.equal(texts, self.positive).fill_null(False)
+            return np.asarray(is_positive, np.float64), texts.is_valid().to_numpy(zero_copy_only=False)
+        y_B = arrow.floats(self.table, self.target)
+        exposure_B = self.exposures()
+        return y_B, np.isfinite(y_B) if exposure_B is None else np.isfinite(y_B) & (exposure_B > 0)
+
+    def exposures(self) -> Floats | None:
+        """(rows,) exposures, NaN where missing; None without such a column."""
+        return arrow.floats(self.table, self.exposure) if self.exposure else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +69,8 @@ class Fitted:
         epochs, best, stopped, finite: as in `loop.Trained`.
         device: where it was trained.
         num_rows: rows by use: train, validation, without_outcome.
-        base_rate: share of the positive class among all rows that trained; None if they are of too few people.
+        base_rate: share of the positive class among all rows that trained, mean of a number, or counts per unit of
+            exposure; None if they are of too few people.
     """
 
     model: TabularModel
@@ -92,12 +112,11 @@ def fit(
         on_epoch: hears of each pass.
 
     Raises:
-        Terminal: no features, no rows, one class only, or the loss was never finite.
+        Terminal: no features, no rows, one class or value only, or the loss was never finite.
     """
     device = device or choose("auto")
-    outcomes = arrow.texts(examples.table, examples.target)
-    known = outcomes.is_valid().to_numpy(zero_copy_only=False)
-    y_B = np.asarray(pa.compute.equal(outcomes, examples.positive).fill_null(False), np.float32)
+    y_B, known = examples.outcomes()
+    exposure_B = examples.exposures()
     validation = examples.validation & known
     train = known & ~examples.validation
     _refuse(examples, y_B, train, validation)
@@ -105,10 +124,13 @@ def fit(
     people = _people(learned_from, examples.subject)
     encoder = Encoder.fit(learned_from, examples.features, people, bins=config.bins)
     encoded = encoder.encode(examples.table)
-    searched, judged = (Rows(encoded.rows(side), y_B[side]) for side in (train, validation))
-    trained = optimize(encoder, searched, judged, config, device, on_epoch=on_epoch)
+    enough = len(np.unique(people)) >= PEOPLE
+    rates = (y_B[known], None if exposure_B is None else exposure_B[known])
+    head = Head.fit(examples.kind, *rates) if enough else Head(examples.kind)
+    searched, judged = (_rows(encoded, head, y_B, exposure_B, side) for side in (train, validation))
+    trained = optimize(encoder, searched, judged, config, device, on_epoch=on_epoch, head=head)
     return Fitted(
-        model=TabularModel(encoder, trained.network, config, examples.positive),
+        model=TabularModel(encoder, trained.network, config, examples.positive, head, examples.exposure),
         epochs=trained.epochs,
         best=trained.best,
         stopped=trained.stopped,
@@ -119,8 +141,17 @@ def fit(
             "validation": int(validation.sum()),
             "without_outcome": int((~known).sum()),
         },
-        base_rate=float(y_B[known].mean()) if len(np.unique(people)) >= PEOPLE else None,
+        base_rate=_rate(*rates) if enough else None,
     )
+
+
+def _rows(encoded: Encoded, head: Head, y_B: Floats, exposure_B: Floats | None, side: Mask) -> Rows:
+    exposed = None if exposure_B is None else exposure_B[side].astype(np.float32)
+    return Rows(encoded.rows(side), head.targets(y_B[side]).astype(np.float32), exposed)
+
+
+def _rate(y_B: Floats, exposure_B: Floats | None) -> float:
+    return float(y_B.mean()) if exposure_B is None else float(y_B.sum() / exposure_B.sum())
 
 
 def _people(table: pa.Table, subject: str | None) -> Codes:
@@ -136,10 +167,9 @@ def _refuse(examples: Examples, y_B: Any, train: Mask, validation: Mask) -> None
     for name, side in (("training", train), ("validation", validation)):
         if not side.any():
             raise _unfit("training_set", f"{name} rows with an outcome", "none", "Wait for more nights.")
-    if len(set(y_B[train])) < 2:
-        raise _unfit(
-            f"columns.{examples.target}", "both classes among the training rows", "one", "Wait for more nights."
-        )
+    if len(np.unique(y_B[train])) < 2:
+        need = "both classes" if examples.kind == "binary" else "different values"
+        raise _unfit(f"columns.{examples.target}", f"{need} among the training rows", "one", "Wait for more nights.")
 
 
 def _unfit(setting: str, need: str, got: str, remedy: str) -> Terminal:

@@ -16,6 +16,7 @@ import torch
 from kedge.errors import Terminal
 from kedge.training.config import Config
 from kedge.training.device import Device
+from kedge.training.head import BINARY, Head
 from kedge.training.model import one_thread
 from kedge.training.network import Network
 from kedge.training.phase import Diverged, Epoch, Phase, Rows, joined
@@ -52,6 +53,7 @@ def optimize(
     *,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     build: Build = Network.of,
+    head: Head = BINARY,
 ) -> Trained:
     """Train a network; the same rows, config and device give the same bits on CPU.
 
@@ -60,6 +62,7 @@ def optimize(
         validation: rows that decide when to stop; the refit trains on them, too.
         on_epoch: hears of each pass; may raise to cancel.
         build: makes the network.
+        head: what its output means.
 
     Raises:
         Terminal: the loss was not finite in the very first pass, so that there are no good weights.
@@ -72,13 +75,13 @@ def optimize(
             on_epoch(epoch)
 
         longest = config.epochs_of(len(train))
-        search = Phase("search", build(encoder, config), train, validation, config, device, longest)
+        search = Phase("search", build(encoder, config), train, validation, config, device, longest, head)
         best, stopped = _search(search, heard)
         last, finite = search, stopped != _NOT_FINITE
         if finite:
             torch.manual_seed(config.seed)
             best = max(best, min(config.shortest, longest))
-            last = Phase("refit", build(encoder, config), joined(train, validation), None, config, device, best)
+            last = Phase("refit", build(encoder, config), joined(train, validation), None, config, device, best, head)
             last.good = search.good  # stands in should the very first pass of the refit diverge
             finite = _refit(last, heard)
         network = last.good

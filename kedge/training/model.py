@@ -13,7 +13,9 @@ from safetensors.torch import load as read_weights
 from safetensors.torch import save as write_weights
 
 from kedge.errors import Tampered
+from kedge.training import arrow
 from kedge.training.config import Config
+from kedge.training.head import BINARY, Head
 from kedge.training.network import Network
 from kedge.training.preprocess import Encoded, Encoder
 
@@ -32,21 +34,27 @@ class TabularModel:
         encoder: fitted preprocessing.
         network: on CPU, in evaluation mode.
         config: what it was trained with.
-        positive: the class whose probability is the score.
+        positive: the class whose probability is the score; empty where the target is no class.
+        head: what the network's output means.
+        exposure: column that the expected count of a row is proportional to; None: every row counts 1.
     """
 
     encoder: Encoder
     network: Network
     config: Config
     positive: str
+    head: Head = BINARY
+    exposure: str | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
         """Columns that `score` reads."""
-        return (*self.encoder.numeric, *self.encoder.category)
+        exposure = [self.exposure] if self.exposure else []
+        return (*self.encoder.numeric, *self.encoder.category, *exposure)
 
     def score(self, frame: Any) -> Scores:
-        """Probability of the positive class for each row, float64 of shape (rows,).
+        """Score of each row, float64 of shape (rows,): the probability of the positive class, the expected number in
+        the target's unit, or the expected count for the row's exposure (NaN without one).
 
         Args:
             frame: polars frame or `pyarrow.Table` with `features`; more columns are ignored.
@@ -56,7 +64,8 @@ class TabularModel:
         """
         encoded = self.encoder.encode(frame)
         with one_thread():
-            return probabilities(self.network, encoded, "cpu")
+            found = answers(self.network, encoded, "cpu", self.head)
+        return found if self.exposure is None else found * arrow.floats(arrow.as_table(frame), self.exposure)
 
     def save(self) -> dict[str, bytes]:
         """File names and contents; the settings hold the digest of the weights.
@@ -71,6 +80,8 @@ class TabularModel:
             "encoder": self.encoder.to_json(),
             "weights_sha256": sha256(weights).hexdigest(),
         }
+        if self.head != BINARY:
+            settings |= {"head": self.head.to_json(), "exposure": self.exposure}
         return {WEIGHTS: weights, SETTINGS: json.dumps(settings, sort_keys=True, indent=1).encode()}
 
     @classmethod
@@ -92,12 +103,13 @@ class TabularModel:
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
             network = Network.of(encoder, config)
         network.load_state_dict(read_weights(weights))
-        return cls(encoder, network.eval(), config, settings["positive"])
+        head = Head.from_json(settings["head"]) if "head" in settings else BINARY
+        return cls(encoder, network.eval(), config, settings["positive"], head, settings.get("exposure"))
 
 
 @torch.inference_mode()
-def probabilities(network: Network, encoded: Encoded, device: str) -> Scores:
-    """Scores of encoded rows, in passes of `BLOCK`, in fp32."""
+def answers(network: Network, encoded: Encoded, device: str, head: Head = BINARY) -> Scores:
+    """What the head makes of the outputs for encoded rows (see `Head.link`), in passes of `BLOCK`, in fp32."""
     was_training = network.training
     network.eval()
     scores = np.empty(len(encoded), np.float64)
@@ -105,7 +117,7 @@ def probabilities(network: Network, encoded: Encoded, device: str) -> Scores:
         rows = encoded.rows(slice(start, start + BLOCK))
         filled = [_filled(part).to(device) for part in (rows.x_BN, rows.m_BN, rows.c_BC)]
         # of the filled block too: the sigmoid of a vector's last elements may differ in the last bit
-        scores[start : start + BLOCK] = torch.sigmoid(network(*filled).double())[: len(rows)].cpu().numpy()
+        scores[start : start + BLOCK] = head.link(network(*filled))[: len(rows)].cpu().numpy()
     network.train(was_training)
     return scores
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from kedge.training.config import Config
 from kedge.training.device import Device
-from kedge.training.model import probabilities
+from kedge.training.head import BINARY, Head
+from kedge.training.model import answers
 from kedge.training.network import Network
 from kedge.training.preprocess import Encoded
 
@@ -24,10 +24,15 @@ Labels = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows and their labels (1 positive, 0 negative)."""
+    """Encoded rows and their labels (1 positive, 0 negative; numbers as `Head.targets` gives them; counts).
+
+    Attributes:
+        exposure_B: of counts; None: 1 each.
+    """
 
     inputs: Encoded
     y_B: Labels
+    exposure_B: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.y_B)
@@ -35,7 +40,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One pass over the training rows; losses are mean log losses.
+    """One pass over the training rows; losses are means over its rows, see `Head.loss`.
 
     Attributes:
         phase: search (validation rows kept apart) or refit (all rows).
@@ -64,7 +69,12 @@ def joined(first: Rows, second: Rows) -> Rows:
     """All rows of both."""
     a, b = first.inputs, second.inputs
     pairs = ((a.x_BN, b.x_BN), (a.m_BN, b.m_BN), (a.c_BC, b.c_BC))
-    return Rows(Encoded(*(np.concatenate(pair) for pair in pairs)), np.concatenate([first.y_B, second.y_B]))
+    exposures = [rows.exposure_B for rows in (first, second) if rows.exposure_B is not None]
+    return Rows(
+        Encoded(*(np.concatenate(pair) for pair in pairs)),
+        np.concatenate([first.y_B, second.y_B]),
+        np.concatenate(exposures) if exposures else None,
+    )
 
 
 class Diverged(Exception):
@@ -83,14 +93,16 @@ class Phase:
         config: Config,
         device: Device,
         passes: int,
+        head: Head = BINARY,
     ) -> None:
-        self.passes = passes
+        self.passes, self.head = passes, head
         self.name, self.rows, self.validation, self.config, self.device = name, rows, validation, config, device
         self.network = network.to(device.kind)
         self.good = network
         self.tensors = [
             torch.from_numpy(part).to(device.kind)
-            for part in (rows.inputs.x_BN, rows.inputs.m_BN, rows.inputs.c_BC, rows.y_B)
+            for part in (rows.inputs.x_BN, rows.inputs.m_BN, rows.inputs.c_BC, rows.y_B, rows.exposure_B)
+            if part is not None
         ]
         self.order = torch.Generator().manual_seed(config.seed)
         self.batch = config.batch_of(len(rows))
@@ -131,10 +143,10 @@ class Phase:
         )
 
     def _step(self, batch: list[torch.Tensor]) -> torch.Tensor:
-        x_BN, m_BN, c_BC, y_B = batch
+        x_BN, m_BN, c_BC, y_B, *exposed = batch
         with torch.autocast(self.device.kind, torch.bfloat16, enabled=self.device.precision == "bf16"):
             logits_B = self.network(x_BN, m_BN, c_BC)
-        loss = cross_entropy(logits_B.float(), y_B)
+        loss = self.head.loss(logits_B.float(), y_B, exposed[0] if exposed else None)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
@@ -143,8 +155,8 @@ class Phase:
         return loss.detach()
 
     def _judge(self, rows: Rows) -> float:
-        p = probabilities(self.network, rows.inputs, self.device.kind)
-        return float(-np.mean(np.log(np.where(rows.y_B > 0, p, 1 - p).clip(1e-12))))
+        found = answers(self.network, rows.inputs, self.device.kind, self.head)
+        return self.head.validation_loss(found, rows.y_B, rows.exposure_B)
 
     def _finite_weights(self) -> bool:
         return all(bool(torch.isfinite(weights).all()) for weights in self.network.parameters())

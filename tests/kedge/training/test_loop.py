@@ -11,7 +11,7 @@ from kedge.errors import Terminal
 from kedge.training.config import Config
 from kedge.training.device import Device, choose
 from kedge.training.loop import Trained, optimize
-from kedge.training.model import probabilities
+from kedge.training.model import answers
 from kedge.training.network import Network
 from kedge.training.phase import Epoch, Rows
 from kedge.training.preprocess import Encoder, Feature
@@ -41,7 +41,7 @@ def table(customers: Callable[..., pl.DataFrame]) -> Table:
 
 
 def auc(network: Network, rows: Rows) -> float:
-    return float(roc_auc_score(rows.y_B, probabilities(network, rows.inputs, "cpu")))
+    return float(roc_auc_score(rows.y_B, answers(network, rows.inputs, "cpu")))
 
 
 def test_overfits_64_rows(customers: Callable[..., pl.DataFrame]) -> None:
