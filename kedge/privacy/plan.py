@@ -88,7 +88,7 @@ class Plan:
     def of(cls, declaration: "Declaration") -> Self:
         """The plan that a declaration asks for."""
         columns = []
-        for name, column in declaration.columns.items():
+        for name, column in declaration.delivery.columns.items():
             how = column.privacy
             planned = PlannedColumn(
                 name=name,

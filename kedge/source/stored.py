@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from kedge.workspace import Workspace
 
 
-def current(ws: "Workspace", declaration: Declaration, partition: str) -> str | None:
+def current(ws: "Workspace", declaration: Declaration, partition: str, dataset: str = "raw") -> str | None:
     """Id of the current raw version of `partition`."""
-    version = ws.dataset(declaration.name, "raw").current(partition)
+    version = ws.dataset(declaration.name, dataset).current(partition)
     return None if version is None else version.id
 
 
@@ -45,15 +45,15 @@ def _is_there(ws: "Workspace", declaration: Declaration, partition: str) -> bool
     return any(path.exists() for path in delivery_files(declaration, ws.settings, partition))
 
 
-def stored(ws: "Workspace", declaration: Declaration, partition: str) -> bool:
+def stored(ws: "Workspace", declaration: Declaration, partition: str, dataset: str = "raw") -> bool:
     """Whether the current raw version of `partition` was made from the very bytes that lie in the inbox now.
 
     Not for a source with `date_column`: only a pass over the whole of its files tells, see `kedge.source.survey`.
     """
-    version = ws.dataset(declaration.name, "raw").current(partition)
+    version = ws.dataset(declaration.name, dataset).current(partition)
     if version is None:
         return False
-    taken = intake(ws, declaration, partition)
+    taken = intake(ws, declaration, partition, dataset)
     paths = delivery_files(declaration, ws.settings, partition)
     keyed = {path.name: fingerprint(path, taken.key).keyed for path in paths}
     if template.holds_several(declaration.source.files or ""):
