@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from kedge.lake import Dataset, Draft, Outcome, Version, produce
+from kedge.lake import Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.quality import evaluate, lagged, personal, suite
 from kedge.quality.rules import AGREES, COLUMNS, PERSONAL, ROWS, SHARE, Rule, describe
@@ -46,18 +46,18 @@ def validate(ws: "Workspace", declaration: Declaration, partition: str) -> Valid
     examination = Examination(raw, delivery, lagged.nights(ws, delivery, partition))
     quarantine = None
     if not examination.strangers and not examination.absent:
-        quarantine = _produce(ws.dataset(declaration.name, "quarantine"), examination, examination.set_aside)
-    validated = _produce(ws.dataset(declaration.name, "validated"), examination, examination.accept)
+        quarantine = _produce(ws, "quarantine", examination, examination.set_aside)
+    validated = _produce(ws, "validated", examination, examination.accept)
     return Validated(validated=validated, quarantine=quarantine)
 
 
-def _produce(dataset: Dataset, examination: "Examination", write: Callable[[Draft], Findings]) -> Outcome:
-    raw = examination.raw
+def _produce(ws: "Workspace", stage: str, examination: "Examination", write: Callable[[Draft], Findings]) -> Outcome:
+    raw, declaration = examination.raw, examination.declaration
     return produce(
-        dataset,
+        ws.dataset(declaration.name, stage),
         raw.partition,
         inputs={"raw": raw.id} | lagged.inputs(examination.nights),
-        declared=examination.declaration.part(dataset.name),
+        declared=declaration.part(stage),
         code=CODE_VERSION,
         write=write,
     )
@@ -148,7 +148,7 @@ class Examination:
 
     def _agreement(self) -> Check:
         """Let Great Expectations judge the same rows, all of them or those that matter and a sample."""
-        rows, whole = evaluate.subset(self.flags, suite.MAX_ROWS, seed=0)
+        rows, whole = evaluate.subset(self.flags, suite.MAX_ROWS, suite.SAMPLED_ROWS, seed=0)
         frame = self._frame.filter(pl.col("_row").is_in(rows.implode())).collect()
         # without all failing rows a value may have lost its twin
         rules = [rule for rule in self.flags.rules if whole or rule.kind != "unique"]
