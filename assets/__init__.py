@@ -7,6 +7,7 @@ from assets import (
     champion,
     drift_report,
     evaluation,
+    labels,
     model,
     predictions,
     raw,
@@ -17,10 +18,12 @@ from kedge.spec import Declaration
 
 NIGHTLY = ("raw", "validated", "quarantine", "anonymized", "predictions", "drift_report")
 RETRAIN = ("training_set", "model", "evaluation", "champion")
+LABELS = ("labels",)
 
 _NOUNS = (raw, validated, anonymized, training_set, model, evaluation, champion, predictions, drift_report)
 
 
 def build(declaration: Declaration) -> list[dg.AssetsDefinition]:
     """All assets of a declared pipeline, upstream first."""
-    return [noun.asset(declaration) for noun in _NOUNS]
+    nouns = (*_NOUNS, labels) if declaration.late else _NOUNS
+    return [noun.asset(declaration) for noun in nouns]

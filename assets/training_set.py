@@ -20,7 +20,9 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
     )
     common = attributes(declaration, "training_set", description=description, kinds={"polars"})
 
-    @dg.asset(**common, deps=[key(declaration, "anonymized")], op_tags=op_tags(declaration, "training_set"))
+    deps = [key(declaration, name) for name in ("anonymized", *(("labels",) if declaration.late else ()))]
+
+    @dg.asset(**common, deps=deps, op_tags=op_tags(declaration, "training_set"))
     def _training_set(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
         with store.stage("training_set", context) as workspace:
             from kedge.registry.store import Registry

@@ -29,6 +29,7 @@ class Job(StrEnum):
 
     nightly = "nightly"
     retrain = "retrain"
+    labels = "labels"
 
 
 @app.command()

@@ -33,12 +33,16 @@ def run(settings: Settings, pipeline: str, first: str, last: str, job: str, cons
     if last < first:
         need, got = "a night that is not before --partition", f"{last}, which is before {first}"
         raise Terminal("--until", need=need, got=got, remedy="Swap them.")
+    if job == "labels" and not declaration.late:
+        remedy = "Declare labels: and a target with from: labels, or run the night."
+        raise Terminal("--job labels", need="a pipeline with labels", got="one without", remedy=remedy)
     with instance(settings) as dagster:
         for died in reap(dagster, settings, [pipeline])[0]:
             console.print(f"Found dead: {died}", markup=False, highlight=False)
         if job == "retrain":
             return 0 if retrain(dagster, settings, pipeline, last, console) else 1
-        failed = [night for night in nights(first, last) if not nightly(dagster, pipeline, night, console)]
+        one = labels if job == "labels" else nightly
+        failed = [night for night in nights(first, last) if not one(dagster, pipeline, night, console)]
     if failed:
         console.print(f"[bold red]{len(failed)} night(s) failed or were blocked:[/] {', '.join(failed)}")
     return 1 if failed else 0
@@ -53,6 +57,12 @@ def nights(first: str, last: str) -> list[str]:
 def nightly(dagster: dg.DagsterInstance, pipeline: str, night: str, console: Console) -> bool:
     """Run one night and print one line about it."""
     return _execute(dagster, f"{pipeline}_nightly", console, f"{pipeline} {night}", partition_key=night)
+
+
+def labels(dagster: dg.DagsterInstance, pipeline: str, night: str, console: Console) -> bool:
+    """Join the labels of one night and print one line about it."""
+    title = f"{pipeline} labels of {night}"
+    return _execute(dagster, f"{pipeline}_labels", console, title, partition_key=night)
 
 
 def retrain(dagster: dg.DagsterInstance, settings: Settings, pipeline: str, until: str, console: Console) -> bool:

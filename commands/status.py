@@ -70,9 +70,12 @@ def _interval(figure: Mapping[str, float] | None) -> str:
 def _nights(partitions: list[Mapping[str, Any]]) -> Table:
     shown = partitions[-NIGHTS_SHOWN:]
     title = f"Nights ({len(shown)} of {len(partitions)})"
-    table = Table("night", "rows in", "quarantined", "masked", "dropped", "verdict", title=title)
+    counted = ["rows_in", "quarantined", "masked", "dropped"]
+    if any(night["labelled"] is not None for night in shown):
+        counted.append("labelled")
+    table = Table("night", *(name.replace("_", " ") for name in counted), "verdict", title=title)
     for night in shown:
-        counts = (_count(night[name]) for name in ("rows_in", "quarantined", "masked", "dropped"))
+        counts = (_count(night[name]) for name in counted)
         table.add_row(night["partition"], *counts, _verdict(night))
     return table
 

@@ -54,4 +54,12 @@ def _jobs(declaration: Declaration) -> list[UnresolvedAssetJobDefinition]:
         description="A new model: training_set ... champion.",
         tags={"dagster/max_runtime": str(MAX_RETRAIN_SECONDS)},
     )
-    return [nightly, retrain]
+    if not declaration.late:
+        return [nightly, retrain]
+    labels = dg.define_asset_job(
+        f"{name}_labels",
+        selection=dg.AssetSelection.assets(*(key(declaration, asset) for asset in assets.LABELS)),
+        description="Outcomes of one day, which arrived later.",
+        tags={"dagster/max_runtime": str(MAX_NIGHT_SECONDS)},
+    )
+    return [nightly, retrain, labels]

@@ -13,6 +13,6 @@ UNFINISHED = [
 
 def belongs(run: dg.DagsterRun, pipeline: str) -> bool:
     """Whether a run is of one of the pipeline's jobs or, started by "Materialize" or a backfill, of its assets."""
-    if run.job_name in (f"{pipeline}_nightly", f"{pipeline}_retrain"):
+    if run.job_name in (f"{pipeline}_nightly", f"{pipeline}_retrain", f"{pipeline}_labels"):
         return True
     return any(key.path[0] == pipeline for key in run.asset_selection or ())

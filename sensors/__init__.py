@@ -3,7 +3,7 @@
 import dagster as dg
 
 from kedge.spec import Declaration
-from sensors import alerts, arrivals, drift, nightly
+from sensors import alerts, arrivals, drift, labels, nightly
 
 
 def build(declaration: Declaration) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
@@ -11,4 +11,8 @@ def build(declaration: Declaration) -> tuple[list[dg.SensorDefinition], list[dg.
     sensors = [drift.sensor(declaration), alerts.sensor(declaration)]
     if declaration.source.replay is None:
         sensors.insert(0, arrivals.sensor(declaration))
-    return sensors, [nightly.schedule(declaration)]
+    schedules = [nightly.schedule(declaration)]
+    if declaration.late:
+        sensors.append(labels.sensor(declaration))
+        schedules.append(labels.schedule(declaration))
+    return sensors, schedules

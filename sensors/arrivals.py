@@ -40,7 +40,7 @@ def sensor(declaration: Declaration) -> dg.SensorDefinition:
         before: Cursor = {"seen": {}, "pending": {}} | json.loads(context.cursor or "{}")
         arrived, seen = look(declaration, settings, before["seen"])
         cursor = before | {"seen": seen, "pending": before["pending"] | _by_name(arrived)}
-        _alert(context, declaration.name, waiting(seen), waiting(before["seen"]))
+        alert(context, declaration.name, waiting(seen), waiting(before["seen"]))
         looking = _survey(context, settings, declaration, arrived, cursor)
         if busy := unfinished(context.instance, job):
             return _wait(cursor, f"waiting for the night that runs: {busy}")
@@ -89,6 +89,8 @@ def _survey(
         return [told.problem]
     if told.num_undated:
         context.log.error(f"ALERT {declaration.name}: {told.num_undated} of {told.num_rows} rows belong to no day")
+    if early := [day for day in told.days if day < declaration.partitions.start.isoformat()]:
+        context.log.warning(f"{declaration.name}: {len(early)} days before partitions.start are left out")
     return []
 
 
@@ -96,7 +98,7 @@ def _wait(cursor: Cursor, reason: str) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=reason, cursor=json.dumps(cursor))
 
 
-def _alert(
+def alert(
     context: dg.SensorEvaluationContext, pipeline: str, now: Mapping[str, str], before: Mapping[str, str]
 ) -> None:
     """One line in the log for each file that is held back for a new reason; growing files are no reason yet."""

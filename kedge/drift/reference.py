@@ -9,6 +9,7 @@ fresh rows they would look drifted on a quiet night; so predictions are compared
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kedge.drift.sample import Sample, draw
 from kedge.lake import ALL, Version
@@ -55,8 +56,14 @@ def reference(ws: Workspace, declaration: Declaration, champion: Version) -> Ref
         nights={version.partition: version.id for version in chosen},
         window=frozenset(window),
         plan_id=notes["plan_id"],
-        sample=draw(chosen, declaration, seed=seed_of(champion)),
+        sample=draw(chosen, declaration, seed=seed_of(champion), labels=_labels(ws, declaration, notes)),
     )
+
+
+def _labels(ws: Workspace, declaration: Declaration, notes: Mapping[str, Any]) -> dict[str, Version]:
+    """The outcomes that the champion learned from, where they arrived later."""
+    dataset = ws.dataset(declaration.name, "labels")
+    return {night: dataset.version(night, version) for night, version in notes.get("labels", {}).items()}
 
 
 def reference_nights(rows: Mapping[str, int], episode: Sequence[str]) -> list[str]:

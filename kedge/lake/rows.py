@@ -34,15 +34,25 @@ def join_rows(left: Version, right: Version, how: Literal["inner", "left", "semi
     Raises:
         Terminal: they do not descend from the same raw version, so that equal positions mean different rows.
     """
-    ancestors = {(v.dataset.pipeline, v.partition, raw_ancestor(v)) for v in (left, right)}
-    if len(ancestors) > 1:
-        raise Terminal(
-            f"{left.dataset.place} and {right.dataset.place}",
-            need="one raw version that both descend from",
-            got=" and ".join(sorted("/".join(ancestor) for ancestor in ancestors)),
-            remedy="Run the stage of the older one again: the delivery has changed since.",
-        )
+    check_same_rows(left, right)
     return left.scan().join(right.scan(), on=ROW, how=how, maintain_order="left")
+
+
+def check_same_rows(left: Version, right: Version) -> None:
+    """Make sure that equal positions mean the same row.
+
+    Raises:
+        Terminal: the two do not descend from the same raw version.
+    """
+    ancestors = {(v.dataset.pipeline, v.partition, raw_ancestor(v)) for v in (left, right)}
+    if len(ancestors) == 1:
+        return
+    raise Terminal(
+        f"{left.dataset.place} and {right.dataset.place}",
+        need="one raw version that both descend from",
+        got=" and ".join(sorted("/".join(ancestor) for ancestor in ancestors)),
+        remedy="Run the stage of the older one again: the delivery has changed since.",
+    )
 
 
 def stack_rows(versions: Sequence[Version], columns: Sequence[str] | None = None) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""One night's encrypted rows, read with the one key that opens them."""
+"""One night's encrypted rows, read with the one key that opens them, and its labels with theirs."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,13 @@ import pyarrow.parquet as pq
 from pyarrow.parquet.encryption import create_decryption_properties
 
 from kedge.errors import Tampered
-from kedge.training.task import Night
+from kedge.training.task import LabelFile, Night
 
 ROW = "_row"
 _ENCRYPTED = b"PARE"
 
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+Positions = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
 def read(night: Night, columns: Sequence[str]) -> tuple[pa.Table, Mask]:
@@ -22,14 +23,30 @@ def read(night: Night, columns: Sequence[str]) -> tuple[pa.Table, Mask]:
     Raises:
         Tampered: the file is not what was written; the reader's own message is withheld.
     """
-    rows = _open(night, [ROW, *columns])
+    late = () if night.labels is None else night.labels.columns
+    rows = _open(night, [ROW, *(name for name in columns if name not in late)])
     position = rows.column(ROW).to_numpy().astype(np.int64)
     train, validation = (_bits(mask, position) for mask in (night.train, night.validation))
     chosen = train | validation
+    if night.labels is not None:
+        rows = _labelled(rows, position, night.labels)
     return rows.select(list(columns)).filter(pa.array(chosen)), validation[chosen]
 
 
-def _open(night: Night, columns: list[str]) -> pa.Table:
+def _labelled(rows: pa.Table, position: Positions, labels: LabelFile) -> pa.Table:
+    """The rows with their outcomes beside them; a row without a label misses them."""
+    outcomes = _open(labels, [ROW, *labels.columns])
+    known = outcomes.column(ROW).to_numpy().astype(np.int64)
+    order = np.argsort(known)
+    at = np.minimum(np.searchsorted(known[order], position), max(0, known.size - 1))
+    found = known[order][at] == position if known.size else np.zeros(position.size, np.bool_)
+    place = pa.array(order[at] if known.size else at, mask=~found)
+    for name in labels.columns:
+        rows = rows.append_column(name, outcomes.column(name).take(place))
+    return rows
+
+
+def _open(night: Night | LabelFile, columns: list[str]) -> pa.Table:
     with night.path.open("rb") as file:
         if file.read(4) != _ENCRYPTED:  # the reader accepts a plaintext file, whatever key it is given
             raise _tampered(night)
@@ -40,14 +57,14 @@ def _open(night: Night, columns: list[str]) -> pa.Table:
         raise _tampered(night) from None
 
 
-def _bits(packed: bytes, position: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Mask:
+def _bits(packed: bytes, position: Positions) -> Mask:
     """Bit `position` of each row; positions beyond the last bit are not set."""
     bits = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little").astype(np.bool_)
     padded = np.append(bits, False)
     return padded[np.minimum(position, len(bits))]
 
 
-def _tampered(night: Night) -> Tampered:
+def _tampered(night: Night | LabelFile) -> Tampered:
     return Tampered(
         night.aad,
         need="the encrypted file that was written there",

@@ -12,12 +12,36 @@ from typing import Any, Literal, Self
 
 
 @dataclass(frozen=True)
+class LabelFile:
+    """The encrypted file with the outcomes of a night's rows, where they arrived later.
+
+    Attributes:
+        path, key, aad: of the file, see `kedge.lake.FileKey`.
+        columns: what to read there.
+    """
+
+    path: Path
+    key: bytes = field(repr=False)
+    aad: str
+    columns: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        key = base64.b64encode(self.key).decode()
+        return {"path": str(self.path), "key": key, "aad": self.aad, "columns": list(self.columns)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(Path(data["path"]), base64.b64decode(data["key"]), data["aad"], tuple(data["columns"]))
+
+
+@dataclass(frozen=True)
 class Night:
     """One encrypted file and which of its rows train.
 
     Attributes:
         path, key, aad: of the file, see `kedge.lake.FileKey`.
         train, validation: packed bits by `_row`, little-endian: bit i of `train` says whether row i trains.
+        labels: where the outcomes are; None if they stand in the file itself.
     """
 
     path: Path
@@ -25,15 +49,18 @@ class Night:
     aad: str
     train: bytes
     validation: bytes
+    labels: LabelFile | None = None
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         binary = {name: base64.b64encode(getattr(self, name)).decode() for name in ("key", "train", "validation")}
-        return {"path": str(self.path), "aad": self.aad, **binary}
+        labels = self.labels.to_json() if self.labels else None
+        return {"path": str(self.path), "aad": self.aad, "labels": labels, **binary}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, str]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         binary = {name: base64.b64decode(data[name]) for name in ("key", "train", "validation")}
-        return cls(path=Path(data["path"]), aad=data["aad"], **binary)
+        labels = LabelFile.from_json(data["labels"]) if data["labels"] else None
+        return cls(path=Path(data["path"]), aad=data["aad"], labels=labels, **binary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +70,7 @@ class Task:
     Attributes:
         nights: oldest first.
         features: name and kind of each.
-        target, positive, subject: as in `fit.Examples`.
+        target, positive, subject, kind, exposure: as in `fit.Examples`.
         device: auto, cpu or cuda.
         config: see `Config.to_json`.
     """
@@ -55,6 +82,8 @@ class Task:
     subject: str | None
     device: str
     config: Mapping[str, Any]
+    kind: Literal["binary", "regression", "count"] = "binary"
+    exposure: str | None = None
 
     def to_bytes(self) -> bytes:
         """For the pipe, never for a file: it holds keys."""

@@ -1,8 +1,6 @@
 """The asset `model`: a training set in, a model in the lake and in MLflow out. Trains in a process of its own."""
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from kedge import faults
+from kedge import durable, faults
 from kedge.errors import Terminal
-from kedge.lake import ALL, ROW, ROWS, Draft, Outcome, Version, produce
+from kedge.lake import ALL, ROW, ROWS, Draft, Outcome, Version, check_same_rows, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.people import PART, TRAIN, VALIDATION, load_rows
 from kedge.registry.store import Registry
@@ -21,7 +19,7 @@ from kedge.training.config import Config
 from kedge.training.handover import serve
 from kedge.training.order import OUT, Order
 from kedge.training.report import raise_left, result
-from kedge.training.task import Night, Task
+from kedge.training.task import LabelFile, Night, Task
 from kedge.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ CODE_VERSION = 1
 
 Launch = Callable[[Order], None]
 
+faults.register("training.launch", steps=("before", "after"))
 faults.register("training.register.before")
 
 _KEPT = ("plan", "plan_id", "first", "last", "nights", "subjects", "cause", "trigger")
@@ -92,14 +91,16 @@ class _Training:
     def _train(self, draft: Draft) -> tuple[dict[str, bytes], dict[str, Any]]:
         """Model files and result of the training process; the files are in the draft."""
         task = self._task()
-        with _private_folder() as folder:
+        with durable.scratch(durable.own_temporary() / "training") as folder:
             pipe, out = folder / "order", folder / OUT
-            out.mkdir(mode=0o700)
+            durable.make_folder(out, mode=0o700)
             with serve(pipe, task.to_bytes()):
+                faults.reach("training.launch.before")
                 try:
                     self.launch(Order.of(folder, pipe))
                 finally:
                     raise_left(out)  # says more than an exit code
+                faults.reach("training.launch.after")
             found = result(out)
             files = _verified(out)
         for name, data in files.items():
@@ -115,6 +116,8 @@ class _Training:
             target=declaration.target,
             positive=declaration.positive,
             subject=declaration.subject,
+            kind=declaration.task,
+            exposure=declaration.exposure,
             device=declaration.training.device,
             config=Config(seed=declaration.training.seed).to_json(),
         )
@@ -125,7 +128,17 @@ class _Training:
         stored = self.ws.dataset(self.declaration.name, "anonymized").version(night, version)
         (file,) = stored.file_keys([ROWS])
         masks = {part: _bits(rows.filter(pl.col(PART) == part)[ROW]) for part in (TRAIN, VALIDATION)}
-        return Night(path=file.path, key=file.key, aad=file.aad.decode(), **masks)
+        return Night(path=file.path, key=file.key, aad=file.aad.decode(), labels=self._labels(night, stored), **masks)
+
+    def _labels(self, night: str, rows: Version) -> LabelFile | None:
+        """The key of the outcomes that the training set names, if they arrived later."""
+        labels = self.training_set.manifest.notes.get("labels")
+        if labels is None:
+            return None
+        stored = self.ws.dataset(self.declaration.name, "labels").version(night, labels[night])
+        check_same_rows(rows, stored)
+        (file,) = stored.file_keys([ROWS])
+        return LabelFile(path=file.path, key=file.key, aad=file.aad.decode(), columns=[self.declaration.target])
 
     def _findings(
         self, files: Mapping[str, bytes], found: Mapping[str, Any], mlflow: Mapping[str, Any] | None = None
@@ -144,7 +157,9 @@ class _Training:
             "stopped": found["stopped"],
             "config": found["config"],
         }
-        extra = {} if mlflow is None else {"mlflow": dict(mlflow)}
+        extra: dict[str, Any] = {} if mlflow is None else {"mlflow": dict(mlflow)}
+        if self.declaration.task != "binary":
+            extra |= {"task": self.declaration.task, "exposure": self.declaration.exposure}
         return Findings(checks=(_finite(found),), facts=_facts(files, found, notes), notes=trained | extra)
 
 
@@ -154,13 +169,6 @@ def _bits(positions: pl.Series) -> bytes:
     mask = np.zeros(chosen.max(initial=0) + 1, np.bool_)
     mask[chosen] = True
     return np.packbits(mask, bitorder="little").tobytes()
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder that only this user may enter, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="kedge-training-") as folder:
-        yield Path(folder)
 
 
 def _verified(out: Path) -> dict[str, bytes]:

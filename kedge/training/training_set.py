@@ -1,18 +1,16 @@
 """The asset `training_set`: which versions of which nights train, who is held out, and why. No copy of rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 
-from kedge.errors import Terminal
-from kedge.lake import ALL, Draft, Outcome, Version, produce
+from kedge.lake import ALL, Draft, Outcome, produce
 from kedge.outcome import Findings
 from kedge.people import HELDOUT, PART, TRAIN, VALIDATION, Commitment, commit, load_rows, rule_id
 from kedge.spec import Declaration
 from kedge.spec.canonical import canonical
+from kedge.training.nights import Window
 from kedge.workspace import Workspace
 
 # Raised by hand whenever the same inputs would give another set; a golden digest in the tests guards it.
@@ -41,75 +39,40 @@ def assemble(
     Returns:
         the outcome for dataset `training_set`, partition `all`; notes: `nights` {night: anonymized version},
         `skipped` {night: reason}, `first`, `last`, `episode`, `cause`, `trigger`, `plan_id`, `plan`,
-        `holdout` {share, by, rule}, `subjects` {count, salt, root}.
+        `holdout` {share, by, rule}, `subjects` {count, salt, root}; where outcomes arrive later, `labels` {night:
+        version}, and only nights that have them train.
 
     Raises:
-        Terminal: no night of the window is anonymized.
+        Terminal: no night of the window is anonymized, or none has labels.
     """
-    window = _Window.of(ws, declaration, until)
+    window = Window.of(ws, declaration, until)
     chosen = [night for night in sorted(set(episode)) if night in window.nights]
     return produce(
         ws.dataset(declaration.name, "training_set"),
         ALL,
-        inputs={night: version.id for night, version in window.nights.items()},
+        inputs=window.inputs,
         declared=declaration.part("training_set") | {"cause": cause, "episode": chosen},
         code=CODE_VERSION,
         write=lambda draft: _write(ws, declaration, window, draft, {"cause": cause, "episode": chosen}, trigger),
     )
 
 
-@dataclass(frozen=True)
-class _Window:
-    """Nights that train, oldest first, and why others of the same days do not."""
-
-    nights: Mapping[str, Version]
-    skipped: Mapping[str, str]
-
-    @classmethod
-    def of(cls, ws: Workspace, declaration: Declaration, until: str | None) -> "_Window":
-        dataset = ws.dataset(declaration.name, "anonymized")
-        start = declaration.partitions.start
-        stored = [night for night in dataset.partitions() if str(start) <= night <= (until or night)]
-        if not stored:
-            raise _no_night(declaration, until)
-        last = date.fromisoformat(stored[-1])
-        days = [last - timedelta(days=back) for back in range(declaration.training.window)]
-        wanted = sorted(str(day) for day in days if day >= start)
-        found = {night: dataset.current(night) for night in wanted if night in stored}
-        nights = {night: version for night, version in found.items() if version is not None}
-        plan_id = nights[max(nights)].manifest.notes["plan_id"]
-        other = {night for night, version in nights.items() if version.manifest.notes["plan_id"] != plan_id}
-        skipped = {night: "no anonymized version" for night in wanted if night not in nights}
-        skipped |= dict.fromkeys(sorted(other), "anonymized under another plan than the last night")
-        return cls({night: version for night, version in nights.items() if night not in other}, skipped)
-
-    @property
-    def last(self) -> Version:
-        return self.nights[max(self.nights)]
-
-
-def _no_night(declaration: Declaration, until: str | None) -> Terminal:
-    upto = f" up to {until}" if until else ""
-    return Terminal(
-        f"{declaration.name}/training_set",
-        need=f"at least one anonymized night{upto}",
-        got="none",
-        remedy="Run the nights first; if they were blocked, their checks say why.",
-    )
-
-
 def _write(
     ws: Workspace,
     declaration: Declaration,
-    window: _Window,
+    window: Window,
     draft: Draft,
     why: Mapping[str, Any],
     trigger: str,
 ) -> Findings:
     nights = {night: version.id for night, version in window.nights.items()}
-    draft.write_bytes(canonical({"nights": nights, **why}), NIGHTS_FILE)
+    labels = {} if window.labels is None else {"labels": dict(window.labels)}
+    draft.write_bytes(canonical({"nights": nights, **labels, **why}), NIGHTS_FILE)
     subject = declaration.subject
-    rows = load_rows(ws, declaration, nights, columns=[subject] if subject else [])
+    columns = [*([subject] if subject else []), *([] if window.labels is None else [declaration.target])]
+    rows = load_rows(ws, declaration, nights, columns=columns, labels=window.labels)
+    if window.labels is not None:
+        rows = rows.drop_nulls(declaration.target)
     people = _people(rows, subject, ws.secrets(declaration.name).index, draft.version)
     counts = dict(rows.group_by(PART).len().iter_rows())
     notes = {
@@ -127,6 +90,7 @@ def _write(
             "rule": rule_id(declaration),
         },
         "subjects": people.to_json(),
+        **labels,
     }
     facts = {
         "nights": len(nights),
