@@ -55,7 +55,7 @@ class _Crossing:
 
     def write(self, draft: Draft) -> Findings:
         plan, limits = self.plan, self.declaration.privacy
-        shown = transform(self.validated.scan(), plan, self.secrets).collect()
+        shown = transform(self.validated.scan(), plan, self.secrets).collect(engine="streaming")
         masked = mask(shown, plan.quasi, plan.k, plan.subject)
         draft.write_frame(masked.frame)
         written = draft.read_frame()

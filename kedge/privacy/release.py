@@ -22,5 +22,5 @@ def release(frame: pl.LazyFrame | pl.DataFrame, plan: Plan, secrets: TokenKeys) 
 
 def cross(frame: pl.LazyFrame | pl.DataFrame, plan: Plan, secrets: TokenKeys) -> Masked:
     """`release` with all that was measured on the way."""
-    shown = transform(frame.lazy(), plan, secrets).collect()
+    shown = transform(frame.lazy(), plan, secrets).collect(engine="streaming")
     return mask(shown, plan.quasi, plan.k, plan.subject)

@@ -90,8 +90,13 @@ def _comparable(value: pl.Expr, column: Column) -> pl.Expr:
     return value.dt.date() if column.type == "datetime" else value
 
 
-def subset(flags: Flags, at_most: int, seed: int) -> tuple[pl.Series, bool]:
-    """Rows for the second opinion: all of them, or all failing ones and a seeded sample of the others.
+def subset(flags: Flags, at_most: int, sampled: int, seed: int) -> tuple[pl.Series, bool]:
+    """Rows for the second opinion: all of them up to `at_most`, above that the rows that fail and a seeded sample of
+    the others. A missing cell that the contract allows does not make a row fail: there may be any number of them.
+
+    Args:
+        at_most: of more failing rows only so many are looked at, drawn with the seed.
+        sampled: of the others.
 
     Returns:
         `_row`s, ascending, and whether every failing row is among them.
@@ -99,11 +104,12 @@ def subset(flags: Flags, at_most: int, seed: int) -> tuple[pl.Series, bool]:
     rows = flags.frame["_row"]
     if rows.len() <= at_most:
         return rows.sort(), True
-    marked = flags.frame.filter(pl.any_horizontal(*(rule.name for rule in flags.rules)))["_row"]
-    if marked.len() > at_most:
-        return marked.sample(at_most, seed=seed).sort(), False
-    others = rows.filter(~rows.is_in(marked.implode()))
-    return pl.concat([marked, others.sample(at_most - marked.len(), seed=seed)]).sort(), True
+    failing = flags.failing()
+    if failing.len() > at_most:
+        return failing.sample(at_most, seed=seed).sort(), False
+    others = rows.filter(~rows.is_in(failing.implode()))
+    drawn = min(sampled, at_most - failing.len(), others.len())
+    return pl.concat([failing, others.sample(drawn, seed=seed)]).sort(), True
 
 
 def restricted(flags: Flags, rows: pl.Series) -> Flags:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from kedge import faults
 from kedge.lake import Draft, Outcome, Version, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.quality import evaluate, lagged, personal, suite
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # Raised by hand whenever the same raw rows would give other validated rows; a golden digest in the tests guards it.
 CODE_VERSION = 1
 _NAMES_SHOWN = 10
+
+faults.register("quality.quarantine.after")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ def validate(ws: "Workspace", declaration: Declaration, partition: str) -> Valid
     quarantine = None
     if not examination.strangers and not examination.absent:
         quarantine = _produce(ws, "quarantine", examination, examination.set_aside)
+        faults.reach("quality.quarantine.after")
     validated = _produce(ws, "validated", examination, examination.accept)
     return Validated(validated=validated, quarantine=quarantine)
 

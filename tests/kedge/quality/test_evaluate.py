@@ -92,16 +92,26 @@ def flagged(num_rows, failing):
 @given(st.integers(0, 60), st.sets(st.integers(0, 59)), st.integers(1, 60))
 def test_the_second_opinion_sees_all_failing_rows_that_fit_and_no_row_twice(num_rows, failing, at_most):
     failing = {row for row in failing if row < num_rows}
-    rows, whole = subset(flagged(num_rows, failing), at_most, seed=0)
-    assert rows.len() == rows.n_unique() == min(num_rows, at_most)
+    rows, whole = subset(flagged(num_rows, failing), at_most, 5, seed=0)
+    seen = num_rows if num_rows <= at_most else min(at_most, len(failing) + min(5, num_rows - len(failing)))
+    assert rows.len() == rows.n_unique() == seen
     assert whole == (failing <= set(rows.to_list()))
     assert rows.is_sorted()
 
 
 def test_the_sample_is_seeded():
-    one, other = (subset(flagged(1000, {5, 7}), 100, seed=seed)[0] for seed in (0, 0))
+    one, other = (subset(flagged(1000, {5, 7}), 100, 50, seed=seed)[0] for seed in (0, 0))
     assert one.equals(other)
-    assert not one.equals(subset(flagged(1000, {5, 7}), 100, seed=1)[0])
+    assert not one.equals(subset(flagged(1000, {5, 7}), 100, 50, seed=1)[0])
+
+
+def test_missing_cells_that_are_allowed_do_not_crowd_out_the_rows_that_fail(declare, deliver):
+    cells = {("seen", row): None for row in range(90)} | {("phone", row): None for row in range(60)}
+    flags = evaluate(deliver(100, cells | {("plan", 95): "gold", ("id", 97): "C96"}).lazy(), declare())
+    rows, whole = subset(flags, 40, 10, seed=0)
+    assert whole
+    assert {95, 96, 97} <= set(rows.to_list())
+    assert rows.len() == 13
 
 
 def test_engines_disagree_when_positions_differ_or_one_is_silent():
