@@ -4,8 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 from kedge.errors import Terminal
+
+Profile = Literal["local", "kubernetes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,7 @@ class Settings:
         mlflow_uri: MLflow's tracking store (`KEDGE_MLFLOW_URI`, default SQLite under `home`).
         mlflow_page: where people reach MLflow's web page; links lead there (`KEDGE_MLFLOW_PAGE`).
         reports_page: where people reach `reports` (`KEDGE_REPORTS_PAGE`; `kedge up` serves them).
+        profile: where steps are executed: here, or each in a pod of its own (`KEDGE_PROFILE`, default `local`).
     """
 
     home: Path
@@ -29,13 +33,15 @@ class Settings:
     mlflow_uri: str
     mlflow_page: str
     reports_page: str
+    profile: Profile = "local"
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Settings":
         """Read the `KEDGE_*` variables.
 
         Raises:
-            Terminal: the key ring would lie inside `KEDGE_HOME`, where a backup of the data takes the keys along.
+            Terminal: the key ring would lie inside `KEDGE_HOME`, where a backup of the data takes the keys along; or
+                there is no such profile.
         """
         home = Path(env.get("KEDGE_HOME") or ".kedge").absolute()
         user_data = Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
@@ -47,6 +53,10 @@ class Settings:
                 got="a folder inside KEDGE_HOME",
                 remedy="Unset KEDGE_KEYS or point it elsewhere, for instance to ~/.local/share/kedge/keys.",
             )
+        profile = env.get("KEDGE_PROFILE") or "local"
+        if profile not in get_args(Profile):
+            need = " or ".join(get_args(Profile))
+            raise Terminal("KEDGE_PROFILE", need=need, got="another text", remedy="Unset it to run here.")
         return cls(
             home=home,
             keys=keys,
@@ -55,6 +65,7 @@ class Settings:
             mlflow_uri=env.get("KEDGE_MLFLOW_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
             mlflow_page=(env.get("KEDGE_MLFLOW_PAGE") or "http://127.0.0.1:5000").rstrip("/"),
             reports_page=(env.get("KEDGE_REPORTS_PAGE") or "http://127.0.0.1:3001").rstrip("/"),
+            profile=cast("Profile", profile),
         )
 
     @property

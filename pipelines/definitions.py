@@ -11,6 +11,7 @@ from dagster.components.core.component_tree import ComponentTree
 from kedge.offline import silence
 from kedge.settings import Settings
 from kedge.spec import load_all
+from resources.profile import executor
 from resources.store import Store
 from sensors import reaper
 
@@ -36,7 +37,7 @@ def build(settings: Settings) -> dg.Definitions:
         sensors=[reaper.sensor(names), *(sensor for one in declared for sensor in one.sensors or ())],
         schedules=[schedule for one in declared for schedule in one.schedules or ()],
         resources={"store": Store()},
-        executor=dg.in_process_executor,
+        executor=executor(settings.profile),
     )
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 from kedge.leases import hold
 from kedge.settings import Settings
 from resources.failures import shielded
+from resources.profile import require_launcher
 
 if TYPE_CHECKING:
     from kedge.registry.tracking import Tracking
@@ -32,6 +33,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             from kedge.workspace import Workspace
 
             settings = Settings.from_environment()
+            require_launcher(settings.profile, context.instance)
             with hold(settings.leases, context.run.run_id):
                 yield Workspace.open(settings, run=context.run.run_id)
 
