@@ -90,11 +90,12 @@ def _history(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, tale: 
 
 @contextmanager
 def _daemon(settings: Settings) -> Iterator[None]:
-    process = services.start(services.daemon(), settings.dagster / "daemon.log")
-    try:
-        yield
-    finally:
-        services.stop([process])
+    with services.only_daemon(settings):
+        process = services.start(services.daemon(), settings.dagster / "daemon.log")
+        try:
+            yield
+        finally:
+            services.stop([process])
 
 
 def _night(dagster: dg.DagsterInstance, settings: Settings, bank: Bank, scene: Scene, tale: Tale) -> None:

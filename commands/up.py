@@ -6,21 +6,26 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from commands.places import demo_environment, project_root
 from kedge.errors import Terminal
+from kedge.leases import hold, look
 from kedge.settings import Settings
 from kedge.spec import load_all
+from resources import lifetime
 from resources.instance import instance, prepare
 from resources.launcher import WarmRunLauncher
 from resources.reaper import reap
 
 HOST = "127.0.0.1"
 START_SECONDS = 90
+DAEMON = "daemon"
+"""Name of the lease that whoever runs a daemon holds."""
 
 
 def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo: bool = False) -> int:
@@ -35,10 +40,34 @@ def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
     settings.reports.mkdir(parents=True, exist_ok=True)
     ports = {"--port": port, "--mlflow-port": mlflow_port, "--reports-port": reports_port}
-    for option, wanted in ports.items():
-        _require_free(wanted, option)
-    _repair_aliases(settings)
-    _end_dead_runs(settings, console)
+    with only_daemon(settings):
+        for option, wanted in ports.items():
+            _require_free(wanted, option)
+        _repair_aliases(settings)
+        _end_dead_runs(settings, console)
+        return _serve(settings, folder, list(ports.values()), console)
+
+
+@contextmanager
+def only_daemon(settings: Settings) -> Iterator[None]:
+    """Be the one who runs a daemon for this `KEDGE_HOME`: two that look at the same moment ask for two runs.
+
+    Raises:
+        Terminal: another process of this machine does.
+    """
+    if look(settings.leases, DAEMON).state == "held":
+        raise Terminal(
+            "KEDGE_HOME",
+            need="at most one daemon, since each would start every night",
+            got="a kedge up or kedge demo that is running there",
+            remedy="Use that one, or end it.",
+        )
+    with hold(settings.leases, DAEMON):
+        yield
+
+
+def _serve(settings: Settings, folder: Path, ports: Sequence[int], console: Console) -> int:
+    port, mlflow_port, reports_port = ports
     commands = {
         "webserver": webserver(port),
         "daemon": daemon(),
@@ -49,9 +78,9 @@ def up(port: int, mlflow_port: int, reports_port: int, console: Console, *, demo
     for name in (signal.SIGINT, signal.SIGTERM):  # a shell may have told a background process to ignore Ctrl-C
         signal.signal(name, signal.default_int_handler)
     try:
-        for wanted in ports.values():
+        for wanted in ports:
             _wait_for(wanted, running)
-        for what, wanted in zip(("Dagster", "MLflow", "Reports"), ports.values(), strict=True):
+        for what, wanted in zip(("Dagster", "MLflow", "Reports"), ports, strict=True):
             console.print(f"{what:8} http://{HOST}:{wanted}", highlight=False)
         console.print(f"State in {settings.home}, logs in {folder}; Ctrl-C ends everything", highlight=False)
         while all(process.poll() is None for process in running):
@@ -108,10 +137,15 @@ def reports(settings: Settings, port: int) -> list[str]:
 
 
 def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a service in the project's folder, its output appended to `log`."""
+    """Start a service in the project's folder, its output appended to `log`; it does not outlive this process."""
     with log.open("ab") as stream:
         return subprocess.Popen(  # noqa: S603 - commands built above
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=project_root(), start_new_session=True
+            lifetime.command(*command),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            cwd=project_root(),
+            start_new_session=True,
         )
 
 
