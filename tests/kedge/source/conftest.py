@@ -1,5 +1,6 @@
 """A small declaration and a folder to deliver into."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,3 +43,23 @@ def inbox(settings: Settings) -> Path:
 @pytest.fixture
 def ws(settings: Settings) -> Workspace:
     return Workspace.open(settings)
+
+
+@pytest.fixture
+def by_column(settings: Settings) -> Callable[..., Declaration]:
+    """A declaration of files whose rows tell their day by the column `seen`."""
+    settings.data.mkdir()
+
+    def build(kind: str = "date", files: str = "all.csv", timezone: str = "UTC", **more: Any) -> Declaration:
+        attributes = {
+            "partitions": {"start": "2026-01-01", "timezone": timezone},
+            "source": {"files": files, "date_column": "seen"},
+            "columns": {
+                "id": {"type": "string", "role": "subject", "privacy": "token"},
+                "seen": {"type": kind},
+                "left": {"type": "bool", "role": "target"},
+            },
+        }
+        return Declaration.named("shop", attributes | more)
+
+    return build

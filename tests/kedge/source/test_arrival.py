@@ -155,3 +155,91 @@ def test_sensors_can_import_it_at_no_cost():
     code = f"import sys, kedge.source.arrival, kedge.source.calendar; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- several files
+
+
+SEVERAL = {"files": "inbox/{date}/*.csv"}
+
+
+@pytest.fixture
+def folder(inbox):
+    (inbox / "2026-01-01").mkdir()
+    return inbox / "2026-01-01"
+
+
+def test_a_day_of_several_files_waits_for_each_and_for_the_same_names_twice(declare, settings, folder):
+    deliver(folder / "b.csv", done=True)
+    found, state = look(declare(**SEVERAL), settings, {})
+    assert (found, waiting(state)) == ([], {"2026-01-01": arrival.GROWING})
+
+    deliver(folder / "a.csv")  # another one comes before the second look
+    found, state = look(declare(**SEVERAL), settings, through(state))
+    assert (found, waiting(state)) == ([], {str(folder / "a.csv"): arrival.GROWING})
+
+    (one,), state = look(declare(**SEVERAL), settings, through(state))
+    assert (one.partition, one.bytes) == ("2026-01-01", 2 * len(BODY))
+    assert one.paths == (folder / "a.csv", folder / "b.csv")
+    listed = [[name, hashlib.sha256(BODY).hexdigest()] for name in ("a.csv", "b.csv")]
+    assert one.sha256 == hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+    assert look(declare(**SEVERAL), settings, through(state)) == ([], state)
+    assert waiting(state) == {}
+
+
+def test_another_file_of_a_known_day_arrives_and_one_that_goes_does_not(declare, settings, folder):
+    def looks(state, number=2):
+        every = []
+        for _ in range(number):
+            found, state = look(declare(**SEVERAL), settings, through(state))
+            every += found
+        return every, state
+
+    deliver(folder / "a.csv", done=True)
+    (first,), state = looks({})
+    deliver(folder / "late.csv", BODY + b"C2,31,Ulm,false\n", done=True)
+    (second,), state = looks(state)
+    assert first.sha256 != second.sha256
+    (folder / "a.csv").unlink()
+    assert looks(state, 3)[0] == []
+    deliver(folder / "a.csv", BODY.replace(b"30", b"40"), done=True)
+    (third,), _ = looks(state)
+    assert [path.name for path in third.paths] == ["a.csv", "late.csv"]
+
+
+def test_one_file_that_contradicts_its_manifest_holds_its_day_back_and_no_other(declare, settings, folder, inbox):
+    deliver(folder / "a.csv", manifest=True)
+    deliver(folder / "b.csv", manifest=True)
+    (folder / "b.csv").write_bytes(BODY[:-4])
+    (inbox / "2026-01-02").mkdir()
+    deliver(inbox / "2026-01-02" / "a.csv", manifest=True)
+    every, state = [], {}
+    for _ in range(3):
+        found, state = look(declare(**SEVERAL), settings, through(state))
+        every += found
+    assert [one.partition for one in every] == ["2026-01-02"]
+    assert list(waiting(state)) == [str(folder / "b.csv")]
+
+
+def test_companions_hidden_files_and_the_archive_are_no_delivery(declare, settings, inbox):
+    for name in ("2026-01-01-a", "2026-01-01-a.manifest.done", ".2026-01-01-b", "2026-02-30-c"):
+        deliver(inbox / name, done=True)
+    (inbox / "archive").mkdir()
+    declaration = declare(files="inbox/{date}-*", format="csv")
+    _, state = look(declaration, settings, {})
+    (one,), _ = look(declaration, settings, state)
+    assert [path.name for path in one.paths] == ["2026-01-01-a"]
+
+
+def test_files_whose_rows_tell_the_day_arrive_together(by_column, settings):
+    declaration = by_column(files="in/*.csv")
+    (settings.data / "in").mkdir()
+    assert look(declaration, settings, {}) == ([], {})
+    for name in ("b.csv", "a.csv"):
+        deliver(settings.data / "in" / name, done=True)
+    _, state = look(declaration, settings, {})
+    (one,), state = look(declaration, settings, through(state))
+    assert (one.partition, [path.name for path in one.paths]) == (arrival.UNDATED, ["a.csv", "b.csv"])
+    deliver(settings.data / "in/a.csv", BODY * 2, done=True)
+    (two,), _ = look(declaration, settings, through(state))
+    assert one.sha256 != two.sha256
