@@ -124,7 +124,7 @@ def _together(intake: Intake, paths: Sequence[Path]) -> Together:
     for path in paths:
         if source_manifest(path) is not None:
             checked(path, b"")
-    together = Together(parts={path.name: intake.delivery(path) for path in paths})
+    together = Together.of(intake, {path.name: intake.delivery(path) for path in paths})
     column = str(intake.source.date_column)
     if column not in together.columns:
         need, remedy = f"the column {column}, which source.date_column names", "Correct one of the two."

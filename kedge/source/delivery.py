@@ -55,19 +55,29 @@ class Together:
 
     Attributes:
         parts: by name, in the order in which their rows follow each other.
+        optional: whether a part may lack columns, which are then missing in its rows: keys of JSON may be left out.
         columns: of all parts; the first one says in which order.
         num_rows: of each part, once it was read.
     """
 
     parts: Mapping[str, Part]
+    optional: bool
     columns: tuple[str, ...] = field(init=False)
     num_rows: dict[str, int] = field(init=False, default_factory=dict)
+
+    @classmethod
+    def of(cls, intake: Intake, parts: Mapping[str, Part]) -> "Together":
+        """Files of a source, in order of name."""
+        optional = all(intake.source.format_of(name) == "jsonl" for name in parts)
+        return cls(parts=dict(sorted(parts.items())), optional=optional)
 
     def __post_init__(self) -> None:
         (first, part), *others = self.parts.items()
         self.columns = part.columns
         for name, other in others:
-            if set(other.columns) != set(self.columns):
+            if self.optional:
+                self.columns += tuple(column for column in other.columns if column not in self.columns)
+            elif set(other.columns) != set(self.columns):
                 raise _other_columns(name, other.columns, first, self.columns)
 
     def scan(self) -> pl.LazyFrame:
@@ -91,10 +101,11 @@ class Together:
         """All rows in order; at least one frame, possibly without rows."""
         start = 0
         for name, part in self.parts.items():
+            absent = [pl.lit(None, pl.String).alias(column) for column in self.columns if column not in part.columns]
             rows = 0
             for frame in part.batches():
                 place = pl.int_range(start + rows, start + rows + frame.height, dtype=pl.UInt64)
-                yield frame.select(*self.columns, place.alias(ROW))
+                yield frame.with_columns(absent).select(*self.columns, place.alias(ROW))
                 rows += frame.height
             self.num_rows[name] = rows
             start += rows
@@ -112,7 +123,7 @@ def take_together(intake: Intake, paths: Sequence[Path]) -> Outcome:
     keyed = {path.name: print_.keyed for path, print_ in found.items()}
     gone = _gone(intake, keyed)
     parts: dict[str, Part] = {path.name: intake.delivery(path, found[path].keyed) for path in paths}
-    together = Together(parts=dict(sorted((parts | _stored(intake, gone)).items())))
+    together = Together.of(intake, parts | _stored(intake, gone))
 
     def findings() -> Findings:
         digests = keyed | gone

@@ -112,6 +112,20 @@ def test_a_file_with_other_columns_is_named_and_nothing_is_stored(ws, declare, f
     assert ws.dataset("shop", "raw").attempts(DAY) == []
 
 
+def test_a_key_may_be_left_out_of_a_whole_file_of_json(ws, declare, folder):
+    (folder / "a.jsonl").write_text('{"id": "C1", "age": 30, "left": true}\n')
+    (folder / "b.jsonl").write_text('{"left": false, "id": "C2", "age": 31, "city": "Ulm"}\n')
+    declaration = declare(files="inbox/{date}/*.jsonl", after="delete")
+    frame = take(ws, declaration, DAY).version.scan().collect()
+    assert frame.select("id", "age", "left", "city", "_row").rows() == [
+        ("C1", "30", "true", None, 0),
+        ("C2", "31", "false", "Ulm", 1),
+    ]
+    (folder / "c.jsonl").write_text('{"id": "C3", "age": 32, "left": true, "city": "Bonn"}\n')
+    late = take(ws, declaration, DAY).version.scan().collect()
+    assert late.select("id", "city").rows() == [("C1", None), ("C2", "Ulm"), ("C3", "Bonn")]
+
+
 @pytest.mark.parametrize("after", ["delete", "archive"])
 def test_after_its_day_is_stored_every_file_goes(ws, declare, folder, after):
     declaration = declare(files="inbox/{date}/*.csv", after=after)
