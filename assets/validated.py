@@ -18,7 +18,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
     good = "Rows that meet the contract, typed. Every rule is a check; Great Expectations confirms the verdict."
     bad = "Rows that break the contract, as received, each with its reasons. Never leaves the restricted zone."
     kinds = {"greatexpectations", "polars"}
-    contract = rules(declaration)
+    contract = rules(declaration.delivery)
     specs = [
         dg.AssetSpec(
             **attributes(declaration, name, description=text, kinds=kinds),
