@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,7 +102,11 @@ def _frame(columns: Sequence[Column], side: int) -> "pd.DataFrame":
 
 
 def _shown(column: Column, side: Side) -> "np.typing.NDArray[np.generic]":
-    return np.array(column.labels, dtype=object)[side.values] if column.kind == "category" else side.values
+    """Categories as they may stand in a page: Evidently 0.7.23 writes them into a script as they are, so that
+    `</script><script>` in a delivery would run in the browser of whoever reads the report."""
+    if column.kind != "category":
+        return side.values
+    return np.array([escape(label) for label in column.labels], dtype=object)[side.values]
 
 
 @contextmanager

@@ -1,22 +1,31 @@
 """Tokens: a keyed stand-in for an identifier, the same for the same person, meaningless without the key."""
 
+import re
 import unicodedata
 from hashlib import blake2b
 
 import polars as pl
 
 TOKEN_BYTES = 16
+# Characters that nobody sees, such as zero-width blanks, soft hyphens and changes of direction (Unicode's
+# Default_Ignorable_Code_Point).
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f"  # what `str.strip` takes of ASCII, for polars
 
 
 def normalize(value: str) -> str:
-    """The form under which writings of one identifier are equal: case, width, accents' encoding, blanks around.
+    """The form under which writings of one identifier are equal: case, width, accents' encoding, what nobody sees,
+    blanks around.
 
-    Compatibility caseless matching of Unicode (core specification, D146), then without surrounding blanks.
+    Compatibility caseless matching of Unicode (core specification, D146) without the characters that D147 leaves out,
+    then without surrounding blanks. Letters that only look alike (a Cyrillic and a Latin a) stay different.
     """
     if value.isascii():
         return value.strip(_BLANKS).lower()
-    folded = unicodedata.normalize("NFD", value).casefold()
+    folded = unicodedata.normalize("NFD", _INVISIBLE.sub("", value)).casefold()
     folded = unicodedata.normalize("NFKD", folded).casefold()
     return unicodedata.normalize("NFKD", folded).strip()
 

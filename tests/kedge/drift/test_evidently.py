@@ -46,3 +46,14 @@ def test_columns_of_different_lengths_are_drawn(column: Callable[..., Column]) -
     ]
     measured = {one.name: Measured(method="x", value=0.0, noise=0.1) for one in made}
     assert evidently.html(made, measured).count(b"Data drift not detected") >= 3
+
+
+def test_a_category_that_is_a_script_is_only_text(column: Callable[..., Column]) -> None:
+    hostile = "</script><script>document.title='owned'</script>"
+    images = '<img src=x onerror="alert(1)">'
+    texts = ["basic"] * 50 + [hostile] * 30 + [images] * 30
+    made = replace(column(texts, texts), name="plan")
+    page = evidently.html([made], {"plan": Measured(method="x", value=0.0, noise=0.1)}).decode()
+    assert hostile not in page
+    assert "<img src=x" not in page
+    assert "&lt;/script&gt;&lt;script&gt;" in page

@@ -26,6 +26,16 @@ def test_writings_of_one_identifier_give_one_token(written: str):
     assert one(written) == one("josé@example.org")
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\u202e", "\u2067", "\u00ad", "\ufeff", "\ufe0f", "\U000e0041"])
+def test_what_nobody_sees_makes_nobody_else(unseen: str):
+    assert one(f"{unseen}jo{unseen}sé@example.org{unseen}") == one("josé@example.org")
+    assert one(unseen) is None
+
+
+def test_letters_that_look_alike_are_different_letters():
+    assert one("p\u0430vel") != one("pavel")  # Cyrillic and Latin: to merge them could merge two people
+
+
 @given(st.text(min_size=1))
 @settings(max_examples=200, deadline=None)
 def test_encoding_of_accents_and_blanks_around_do_not_matter(value: str):
