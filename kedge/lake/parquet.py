@@ -15,6 +15,9 @@ from kedge.lake.shield import shielded
 MAGIC = b"PARE"
 PLAINTEXT_MAGIC = b"PAR1"
 ROW_GROUP_ROWS = 65_536
+LEVEL = 1
+"""Of zstd. A night of 1,000,000 rows and 22 columns takes 61 MB and 1.2 CPU seconds; 63 MB and 1.7 at polars' default
+of 3; LZ4 takes 99 MB and 1.0."""
 
 _WRITE = "a frame that can be computed and stored"
 _WRITE_REMEDY = "Run the stage on a few rows in a notebook to see it; the message is withheld, it may quote cells."
@@ -31,7 +34,7 @@ def write_parquet(frame: pl.LazyFrame, path: Path, key: bytes, aad: bytes) -> No
     encryption = pl.ParquetEncryptionProperties(footer_key=key, aad_prefix=aad, store_aad_prefix=False)
 
     def write() -> None:
-        frame.sink_parquet(path, encryption=encryption, row_group_size=ROW_GROUP_ROWS)
+        frame.sink_parquet(path, compression_level=LEVEL, encryption=encryption, row_group_size=ROW_GROUP_ROWS)
 
     shielded(aad.decode(), _WRITE, _WRITE_REMEDY, write)
 
