@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
+from assets.attributes import daily
 from commands.ending import told_to_end
 from kedge.errors import Terminal
 from kedge.leases import hold
@@ -33,6 +34,10 @@ def run(settings: Settings, pipeline: str, first: str, last: str, job: str, cons
     if last < first:
         need, got = "a night that is not before --partition", f"{last}, which is before {first}"
         raise Terminal("--until", need=need, got=got, remedy="Swap them.")
+    ended = daily(declaration).get_last_partition_key()
+    if job != "retrain" and (ended is None or last > ended):
+        need = f"a day that has ended, the last one is {ended}" if ended else "partitions.start in the past"
+        raise Terminal("partition", need=need, got=last, remedy="Wait until the day is over.")
     if job == "labels" and not declaration.late:
         remedy = "Declare labels: and a target with from: labels, or run the night."
         raise Terminal("--job labels", need="a pipeline with labels", got="one without", remedy=remedy)
