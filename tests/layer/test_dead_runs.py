@@ -3,6 +3,7 @@
 The job of these runs takes a delivery into a real lake. The heavy libraries are not needed for that and not loaded.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from kedge import leases
 from kedge.leases import Instant, Watch, verdict
@@ -21,7 +23,9 @@ from kedge.settings import Settings
 from kedge.spec import Declaration
 from kedge.testing.bank import Bank
 from kedge.workspace import Workspace
+from pipelines.definitions import build
 from resources import reaper
+from resources.instance import instance
 from resources.launcher import WarmRunLauncher
 from resources.wire import ask
 from sensors import alerts
@@ -29,6 +33,7 @@ from sensors.reaper import sensor
 
 ROOT = Path(__file__).parent.parent.parent
 NIGHT = "2026-01-31"
+JOB_LIMITS = {"bank_nightly": str(4 * 3600), "bank_retrain": str(24 * 3600)}
 CONFIG = """\
 telemetry: {enabled: false}
 run_coordinator: {module: dagster.core.run_coordinator, class: DefaultRunCoordinator}
@@ -74,18 +79,18 @@ class Bench:
         assert isinstance(launcher, WarmRunLauncher)
         self.launcher = launcher
 
-    def create(self) -> str:
+    def create(self, **tags: str) -> str:
         """A run of the night that nobody has begun."""
         from dagster._core.definitions.reconstruct import ReconstructableJob
 
         job = ReconstructableJob.for_file(str(self.jobs), "bank_nightly")
-        tags = {"dagster/partition": NIGHT}
+        tags["dagster/partition"] = NIGHT
         return self.instance.create_run_for_job(
             job.get_definition(), job_code_origin=job.get_python_origin(), tags=tags
         ).run_id
 
-    def launch(self) -> str:
-        run_id = self.create()
+    def launch(self, **tags: str) -> str:
+        run_id = self.create(**tags)
         self.instance.launch_run(run_id, workspace=None)  # type: ignore[arg-type]
         return run_id
 
@@ -285,3 +290,27 @@ def test_runs_of_others_are_left_alone(bench: Bench, places: Settings) -> None:
     assert reaper.reap(bench.instance, places, ["bank_marketing"])[0] == []
     assert bench.status(run_id) is dg.DagsterRunStatus.STARTED
     assert leases.names(places.leases) == [run_id], "it is still to be found by who looks after it"
+
+
+def test_a_run_that_lives_and_gets_nowhere_is_ended_at_its_limit(bench: Bench) -> None:
+    run_id = bench.launch(**{"dagster/max_runtime": "1"})
+    process = bench.pid(run_id)
+    record = bench.instance.get_run_record_by_id(run_id)
+    assert record is not None
+    assert record.start_time is not None
+    _until(lambda: time.time() - record.start_time > 1)
+    monitor_started_run(bench.instance, None, record, logging.getLogger("test"))  # type: ignore[arg-type]
+    _until(lambda: bench.state(run_id) == "ended")
+    assert not Path(f"/proc/{process}").exists()
+    assert bench.status(run_id) is dg.DagsterRunStatus.FAILURE
+    assert "Exceeded maximum runtime of 1 seconds." in bench.failures(run_id)
+
+
+def test_every_way_to_start_a_run_sets_a_limit(places: Settings) -> None:
+    """Tags of a job go to all its runs; "Materialize" and backfills use a job of Dagster's own, without tags."""
+    jobs = build(places)
+    limits = {name: jobs.resolve_job_def(name).run_tags["dagster/max_runtime"] for name in JOB_LIMITS}
+    assert limits == JOB_LIMITS
+    with instance(places) as made:
+        assert made.run_monitoring_enabled
+        assert made.run_monitoring_max_runtime_seconds == 24 * 3600
