@@ -13,6 +13,7 @@ _DATE = (  # every day of the Gregorian calendar from year 1000 to 9999
     rf"|{_LEAP}-02-29)"
 )
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+_OFFSET = r"(?:Z|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9])"  # from UTC
 # No control characters but tab and line ends, and nothing that turns the direction of what follows round.
 _TEXT = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202d\u202e]"
 
@@ -24,7 +25,7 @@ TYPES: dict[str, str] = {
     # finite whatever the digits say: no nan, no inf, at most 10 to the power of 139
     "float": r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,60})?|\.[0-9]{1,60})(?:[eE](?:\+?[0-9]{1,2}|-[0-9]{1,3}))?",
     "date": _DATE,
-    "datetime": rf"{_DATE}[T ]{_TIME}",
+    "datetime": rf"{_DATE}[T ]{_TIME}{_OFFSET}?",
 }
 TRUE = ("true", "1", "yes", "t")
 

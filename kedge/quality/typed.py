@@ -55,10 +55,16 @@ def value(name: str, column: Column) -> pl.Expr:
 
 
 def _datetime(cell: pl.Expr) -> pl.Expr:
-    """Seconds and their fraction may be left out."""
+    """Seconds and their fraction may be left out; a time with an offset is moved to UTC."""
     spaced = cell.str.replace("T", " ", literal=True)
+    moment = spaced.str.replace(r"Z$", "+00:00")
     formats = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
-    return pl.coalesce(spaced.str.to_datetime(form, time_unit="us", strict=False) for form in formats)
+    local = [spaced.str.to_datetime(form, time_unit="us", strict=False) for form in formats]
+    moved = [
+        moment.str.to_datetime(f"{form}%z", time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(None)
+        for form in formats
+    ]
+    return pl.coalesce(*local, *moved)
 
 
 def prepared(frame: pl.LazyFrame, columns: Mapping[str, Column]) -> pl.LazyFrame:

@@ -7,7 +7,7 @@
 | integer, decimal | digits |
 | float | the shortest text that reads back as the same number; whole numbers without a point |
 | date | `2026-01-31` |
-| timestamp | `2026-01-31T23:59:59`, a fraction without its last zeros; in UTC if it is a moment of a time zone |
+| timestamp | `2026-01-31T23:59:59`, a fraction without its last zeros; a moment of a time zone in UTC, with a `Z` |
 | time | `23:59:59` |
 
 A dictionary stays one until the size of its rows is known: a text of 1 MiB costs a Parquet file a few bits per row.
@@ -197,7 +197,8 @@ def _text(column: pa.Array) -> pa.Array:
         column.validate(full=True)
     elif kinds.is_timestamp(kind):
         moments = pc.cast(column.cast(pa.timestamp(kind.unit)), pa.string())
-        return pc.replace_substring(_short(moments), " ", "T", max_replacements=1).cast(pa.large_string())
+        written = pc.replace_substring(_short(moments), " ", "T", max_replacements=1)
+        return (written if kind.tz is None else pc.binary_join_element_wise(written, "Z", "")).cast(pa.large_string())
     elif kinds.is_time(kind):
         return _short(pc.cast(column, pa.string())).cast(pa.large_string())
     elif kinds.is_date64(kind):

@@ -1,4 +1,4 @@
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
@@ -31,6 +31,7 @@ def cells(kind, *texts):
         ("datetime", "2026-01-31T07:05", datetime(2026, 1, 31, 7, 5)),
         ("datetime", "2026-01-31 23:59:59", datetime(2026, 1, 31, 23, 59, 59)),
         ("datetime", "2026-01-31T23:59:59.000001", datetime(2026, 1, 31, 23, 59, 59, 1)),
+        ("datetime", "2026-01-31T23:30-02:00", datetime(2026, 2, 1, 1, 30)),
         ("string", "Zoe\u0308", "Zoë"), ("category", "", ""),
     ],
 )  # fmt: skip
@@ -56,6 +57,15 @@ def test_what_is_no_value_is_broken_and_never_an_error(kind, texts):
 def test_a_missing_cell_is_not_broken():
     for kind in ("string", "category", "bool", "integer", "float", "date", "datetime"):
         assert cells(kind, None) == [(None, False)]
+
+
+offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(datetime(1000, 1, 3), datetime(9999, 12, 29), timezones=offsets))
+def test_a_moment_with_an_offset_is_moved_to_utc(moment):
+    expected = moment.astimezone(UTC).replace(tzinfo=None)
+    assert cells("datetime", moment.isoformat()) == [(expected, False)]
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 1)))

@@ -63,7 +63,7 @@ def file(tmp_path: Path) -> Path:
         (pa.array([1], pa.timestamp("ns")), ["1970-01-01T00:00:00.000000001"]),
         (
             pa.array([dt.datetime(2026, 1, 1, 0, 30, tzinfo=BERLIN)], pa.timestamp("us", "Europe/Berlin")),
-            ["2025-12-31T23:30:00"],
+            ["2025-12-31T23:30:00Z"],
         ),
         (pa.array([dt.time(1, 2, 3)]), ["01:02:03"]),
         (pa.array([None, None], pa.null()), [None, None]),

@@ -127,6 +127,16 @@ def test_moments_with_an_offset_are_moved_to_the_time_zone_and_others_are_local(
     assert ids(take(ws, elsewhere, DAYS[0])) == ["utc", "local", "east"]
 
 
+def test_moments_in_parquet_are_moved_too(ws, by_column, settings):
+    at = pl.Series("seen", [datetime(2026, 1, 1, 23, 30), datetime(2026, 1, 1, 12)]).dt.replace_time_zone("UTC")
+    pl.DataFrame([pl.Series("id", ["late", "noon"]), at, pl.Series("left", [True, False])]).write_parquet(
+        settings.data / "all.parquet"
+    )
+    declaration = by_column("datetime", files="all.parquet", timezone="Europe/Berlin")
+    assert ids(take(ws, declaration, DAYS[0])) == ["noon"]
+    assert ids(take(ws, declaration, DAYS[1])) == ["late"]
+
+
 @examples(deadline=None, max_examples=50)
 @given(
     moment=st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(ZoneInfo("UTC"))),
