@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 REAL_DATA := $(abspath $(or $(KEDGE_REAL_DATA),../shared/data))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up lint test test-real test-demo ci clean
+.PHONY: help install demo up lint test test-real test-demo test-faults ci clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test-real: $(READY)  ## the examples on real tables from ../shared/data (KEDGE_R
 
 test-demo: $(READY)  ## the demo, its story asserted
 	$(BIN)/pytest -m demo -s
+
+test-faults: $(READY)  ## kill -9 and a full disk at every fault point of every asset, then a rerun
+	$(BIN)/pytest -m faults tests/faults tests/layer -s
 
 ci: ## what has to pass before anything lands
 	bash .ci/run

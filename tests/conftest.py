@@ -12,6 +12,7 @@ from kedge.settings import Settings
 TIERS = {
     "real": "make test-real",
     "demo": "make test-demo",
+    "faults": "make test-faults",
     "gpu": "needs a CUDA device: pytest -m gpu",
     "cluster": "needs a Kubernetes cluster: pytest -m cluster",
 }

@@ -95,7 +95,8 @@ class _Comparison:
         html = self._night.html() if self._comparable else None
         path = html_path(self.ws, Version(draft.dataset, draft.partition, draft.version))
         if html is not None:
-            with durable.storage(str(path)):
+            with durable.storage(str(path)), durable.lock(path.parent / ".lock"):
+                durable.sweep(path.parent)
                 durable.replace(path, html, point="drift.html")
         return Findings(
             checks=self._checks(verdict),

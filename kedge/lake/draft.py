@@ -53,6 +53,7 @@ class Draft:
             Transient: the disk does not take it.
         """
         path, key, aad = self._begin(name, ".parquet")
+        faults.reach("lake.write.before")
         with durable.storage(self._aad(name)):
             parquet.write_parquet(frame.lazy(), path, key, aad)
             self._end(path)
@@ -65,6 +66,7 @@ class Draft:
             Terminal: a file of that name was written already.
         """
         path, key, aad = self._begin(name, "")
+        faults.reach("lake.write.before")
         with durable.storage(self._aad(name)):
             path.write_bytes(blob.seal_blob(data, key, aad))
             self._end(path)
@@ -100,7 +102,6 @@ class Draft:
         if name in self._keys or name.endswith(".parquet") != (suffix == ".parquet"):
             need = f"a new file name that {'ends' if suffix else 'does not end'} in .parquet"
             raise Terminal(self._aad(name), need=need, got="another one", remedy="Rename the file.")
-        faults.reach("lake.write.before")
         self._keys[name] = new_key()
         return self._folder / name, self._keys[name], self._aad(name).encode()
 

@@ -1,19 +1,26 @@
 """Predictions for the business: a file outside the lake, in plaintext, that somebody asked for."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
-from kedge import durable
-from kedge.errors import Terminal
+from kedge import durable, faults
+from kedge.errors import Conflict, Terminal
 from kedge.lake import Version, join_rows
 from kedge.scoring.night import SCORE
 from kedge.spec import Declaration
 from kedge.workspace import Workspace
 
-FORMULA = r"^[=+\-@\t\r]"
-"""A spreadsheet runs a cell that starts so (OWASP, CSV injection)."""
+faults.register("scoring.handout", steps=("before", "opened", "written", "after"))
+
+FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+"""A spreadsheet runs a text that starts so, or with the wide forms of = + - @ (OWASP, CSV injection). Numbers are no
+texts: a negative one stays a number."""
 
 
 def hand_out(ws: Workspace, declaration: Declaration, partition: str, out: Path) -> int:
@@ -36,31 +43,61 @@ def hand_out(ws: Workspace, declaration: Declaration, partition: str, out: Path)
     remedy = f"Run the night: kedge run {declaration.name} --partition {partition}."
     scored = ws.dataset(declaration.name, "predictions_restricted").require(partition, remedy)
     rows = _rows(ws, declaration, scored)
-    draft = out.with_name(f".{out.name}.{os.getpid()}{out.suffix}")
-    with durable.storage(str(out)):
-        try:
-            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-            _write(rows, draft)
-            draft.replace(out)
-        finally:
-            draft.unlink(missing_ok=True)
+    with durable.storage(str(out)), _draft(out) as (path, file):
+        faults.reach("scoring.handout.opened")
+        _write(rows, file, out.suffix)
+        file.flush()
+        durable.sync_file(path)
+        faults.reach("scoring.handout.written")
+        path.replace(out)
+        faults.reach("scoring.handout.after")
     return len(rows)
+
+
+@contextmanager
+def _draft(out: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A hidden file beside `out` that only this user may read; what a killed process left under its name goes.
+
+    Its writer holds a lock on it, so that others see whether that one still lives.
+    """
+    path = out.with_name(f".{out.name}.part")
+    faults.reach("scoring.handout.before")
+    with suppress(FileNotFoundError):
+        _remove_dead(path)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield path, file
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _remove_dead(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle) as left:
+        try:
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            need, got = "nobody else to write this file", "another process that writes it"
+            raise Conflict("--out", need=need, got=got, remedy="Wait for it, or name another file.") from None
+        path.unlink()
 
 
 def _rows(ws: Workspace, declaration: Declaration, scored: Version) -> pl.DataFrame:
     if declaration.subject is not None:
         return scored.scan().select(declaration.subject, SCORE).collect()
     validated = ws.dataset(declaration.name, "validated").version(scored.partition, scored.manifest.inputs["validated"])
-    return join_rows(validated, scored).select(*declaration.columns, SCORE).collect()
+    return join_rows(validated, scored).select(*declaration.delivery.columns, SCORE).collect()
 
 
-def _write(rows: pl.DataFrame, path: Path) -> None:
-    if path.suffix == ".parquet":
-        rows.write_parquet(path)
+def _write(rows: pl.DataFrame, file: BinaryIO, suffix: str) -> None:
+    if suffix == ".parquet":
+        rows.write_parquet(file)
         return
     texts = pl.col(pl.String)
     rows.with_columns(pl.when(texts.str.contains(FORMULA)).then("'" + texts).otherwise(texts).name.keep()).write_csv(
-        path
+        file
     )
 
 

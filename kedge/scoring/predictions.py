@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from kedge import faults
 from kedge.lake import ALL, ROW, Draft, Outcome, Version, produce, raw_ancestor
 from kedge.outcome import Fact, Findings
 from kedge.registry.store import Registry
@@ -16,6 +17,8 @@ from kedge.workspace import Workspace
 # Raised by hand whenever the same inputs would give other rows; a golden digest in the tests guards it.
 CODE_VERSION = 1
 _MIN_PEOPLE = 11
+
+faults.register("scoring.predictions.after")
 
 
 def predict(ws: Workspace, declaration: Declaration, partition: str) -> tuple[Outcome, Outcome] | None:
@@ -33,7 +36,9 @@ def predict(ws: Workspace, declaration: Declaration, partition: str) -> tuple[Ou
         return None
     model = ws.dataset(declaration.name, "model").version(ALL, champion.model)
     night = _Night(ws, declaration, model, *sources(ws, declaration, partition))
-    return night.store("predictions", night.write_open), night.store("predictions_restricted", night.write_restricted)
+    released = night.store("predictions", night.write_open)
+    faults.reach("scoring.predictions.after")
+    return released, night.store("predictions_restricted", night.write_restricted)
 
 
 @dataclass(frozen=True)

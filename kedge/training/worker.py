@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from kedge import durable, faults
 from kedge.errors import KedgeError, Terminal
 from kedge.training.config import Config
 from kedge.training.device import choose
@@ -27,6 +28,8 @@ from kedge.training.progress import Say, reporter
 from kedge.training.report import ERROR, RESULT, describe
 from kedge.training.task import Task
 
+faults.register("training.worker", steps=("received", "fitted", "file", "result", "left"))
+
 
 def main() -> int:
     """Run one task; the exit code is 0 if a model was left."""
@@ -35,7 +38,10 @@ def main() -> int:
     try:
         _refuse_many()
         with receive(pipe, orphaned=lambda: _vanish(pipe.parent)) as content, reporter() as say:
-            _leave(run(Task.from_bytes(content), say), out)
+            faults.reach("training.worker.received")
+            fitted = run(Task.from_bytes(content), say)
+            faults.reach("training.worker.fitted")
+            _leave(fitted, out)
     except KedgeError as error:
         (out / ERROR).write_text(json.dumps(describe(error)), encoding="utf-8")
         return _end(str(error))
@@ -60,7 +66,7 @@ def run(task: Task, say: Say) -> Fitted:
 def gather(task: Task) -> Examples:
     """All rows of the task that train, from all nights."""
     names = [name for name, _ in task.features]
-    extra = [task.subject] if task.subject else []
+    extra = [name for name in (task.subject, task.exposure) if name]
     parts = [read(night, list(dict.fromkeys([*names, task.target, *extra]))) for night in task.nights]
     return Examples(
         table=pa.concat_tables([rows for rows, _ in parts], promote_options="permissive"),
@@ -68,6 +74,8 @@ def gather(task: Task) -> Examples:
         target=task.target,
         positive=task.positive,
         subject=task.subject,
+        kind=task.kind,
+        exposure=task.exposure,
         validation=np.concatenate([validation for _, validation in parts]),
     )
 
@@ -99,9 +107,13 @@ def _vanish(folder: Path) -> None:
 
 
 def _leave(fitted: Fitted, out: Path) -> None:
-    for name, data in fitted.model.save().items():
-        (out / name).write_bytes(data)
-    (out / RESULT).write_text(json.dumps(fitted.to_json()), encoding="utf-8")
+    with durable.storage("the folder of the training process"):
+        for name, data in fitted.model.save().items():
+            (out / name).write_bytes(data)
+            faults.reach("training.worker.file")
+        faults.reach("training.worker.result")
+        (out / RESULT).write_text(json.dumps(fitted.to_json()), encoding="utf-8")
+    faults.reach("training.worker.left")
 
 
 def _end(line: str) -> int:

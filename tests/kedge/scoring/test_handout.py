@@ -1,7 +1,12 @@
 """What the business gets: the subject's own identifier and the score, safe to open."""
 
 import csv
+import fcntl
+import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from kedge.errors import Terminal
+from kedge.errors import Conflict, Terminal
 from kedge.scoring import hand_out, predict
 
 
@@ -85,3 +90,44 @@ def test_places_that_are_refused(bank: Any, night: str, tmp_path: Path, out: str
 def test_a_night_that_was_not_scored_is_an_error_that_says_what_to_run(bank: Any, tmp_path: Path) -> None:
     with pytest.raises(Terminal, match="kedge run bank --partition 2026-01-09"):
         hand_out(bank.ws, bank.declaration, "2026-01-09", tmp_path / "p.csv")
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from kedge.scoring import hand_out
+from kedge.settings import Settings
+from kedge.spec import Declaration
+from kedge.workspace import Workspace
+sys.path.insert(0, sys.argv[1])
+from conftest import ATTRIBUTES
+ws = Workspace.open(Settings.from_environment())
+hand_out(ws, Declaration.named("bank", ATTRIBUTES), sys.argv[2], Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("step", ["before", "opened", "written", "after"])
+def test_killed_anywhere_the_file_is_old_or_new_and_the_next_one_removes_what_was_left(
+    bank: Any, night: str, tmp_path: Path, step: str
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    out = folder / "scores.csv"
+    out.write_bytes(b"old")
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parents[1]), night, str(out)]
+    killed = subprocess.run(command, env={**os.environ, "KEDGE_FAULT": f"scoring.handout.{step}:kill"}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    found = out.read_bytes()
+    assert (found == b"old") == (step != "after")
+    hand_out(bank.ws, bank.declaration, night, out)
+    assert [entry.name for entry in folder.iterdir()] == ["scores.csv"]
+    assert step != "after" or out.read_bytes() == found
+
+
+def test_a_hand_out_that_is_being_written_is_a_conflict(bank: Any, night: str, tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    with (tmp_path / ".scores.csv.part").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Conflict, match="another process that writes it"):
+            hand_out(bank.ws, bank.declaration, night, out)
+    assert not out.exists()
