@@ -32,7 +32,7 @@ def _encoding(value: Any) -> Any:
     try:
         name = codecs.lookup(value).name
         "".encode(name)
-    except (LookupError, TypeError):  # unknown, no text, or a codec from bytes to bytes such as hex
+    except (LookupError, TypeError, UnicodeError):  # unknown, no text, a codec from bytes to bytes such as hex
         raise Flaw("a text encoding such as utf-8", describe(value), "Take a name that Python knows.") from None
     return name
 
