@@ -25,7 +25,8 @@ def _path(settings: Settings, pipeline: str) -> Path:
 def _table(declaration: Declaration) -> Table:
     table = Table("column", "type", "role", "privacy", "quasi", "feature", title=declaration.name)
     for name, column in declaration.columns.items():
-        treatment = "as it is" if column.privacy is None else column.privacy.kind
+        as_it_is = "not released" if name in declaration.late else "as it is"
+        treatment = as_it_is if column.privacy is None else column.privacy.kind
         table.add_row(
             name,
             column.type,

@@ -36,10 +36,15 @@ def facts(workspace: Workspace, declaration: Declaration, undecided: Iterable[Re
 def _verdicts(workspace: Workspace, declaration: Declaration) -> list[NightVerdict]:
     """Verdicts of the last nights, newest first; the sensor reads a bounded number of manifests."""
     reports = workspace.dataset(declaration.name, "drift_report")
-    found = []
+    labels, found = workspace.dataset(declaration.name, "labels"), []
     for partition in islice(reversed(reports.partitions()), LOOK_BACK_NIGHTS):
         version = reports.current(partition)
         if version is not None:
             notes = version.manifest.notes
-            found.append(NightVerdict(partition=partition, drifted=notes["drifted"], champion=notes["champion"]))
+            labelled = not declaration.late or labels.current(partition) is not None
+            found.append(
+                NightVerdict(
+                    partition=partition, drifted=notes["drifted"], champion=notes["champion"], labelled=labelled
+                )
+            )
     return found

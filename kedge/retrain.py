@@ -30,11 +30,13 @@ class NightVerdict:
         partition: the night, `YYYY-MM-DD`.
         drifted: the verdict; None when there is none.
         champion: version id of the model the verdict is about; None without a verdict.
+        labelled: whether the night's outcomes are known, so that something can be learned from it.
     """
 
     partition: str
     drifted: bool | None
     champion: str | None
+    labelled: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +122,9 @@ class Decision:
 
 
 def decide(facts: RetrainFacts, policy: RetrainPolicy) -> Decision:
-    """Whether to retrain now: an episode of drift that met patience (or a champion past its maximum age), and no
-    running retraining, cool-down, weekly budget or earlier run of the same cause in the way.
+    """Whether to retrain now: an episode of drift that met patience, with outcomes of as many nights (or a champion
+    past its maximum age), and no running retraining, cool-down, weekly budget or earlier run of the same cause in the
+    way.
 
     Raises:
         Terminal: a partition is no calendar date.
@@ -133,12 +136,13 @@ def decide(facts: RetrainFacts, policy: RetrainPolicy) -> Decision:
         return _wait("no night has a verdict about this champion yet")
     now = verdicts[-1].partition
     episode = _episode(verdicts)
-    if len(episode) >= policy.patience:
+    known = sum(night.labelled for night in verdicts if night.partition in episode)
+    if known >= policy.patience:
         base, reason = f"{facts.champion}:{episode[0]}", f"drift on {_nights(len(episode))} since {episode[0]}"
     elif (age := _age(facts.since, now)) is not None and policy.at_least_every and age >= policy.at_least_every:
         base, reason, episode = f"{facts.champion}:age", f"the champion is {age} days old", ()
     else:
-        return _wait(_patience_reason(episode, policy))
+        return _wait(_patience_reason(episode, known, policy))
     hindrance = _hindrance(facts.retrainings, base, _day(now), policy)
     if hindrance is not None:
         return _wait(f"{reason}, but {hindrance}")
@@ -166,9 +170,12 @@ def _episode(verdicts: Sequence[NightVerdict]) -> tuple[str, ...]:
     return tuple(reversed(run))
 
 
-def _patience_reason(episode: Sequence[str], policy: RetrainPolicy) -> str:
+def _patience_reason(episode: Sequence[str], known: int, policy: RetrainPolicy) -> str:
     if not episode:
         return "the last night with a verdict was quiet"
+    if len(episode) >= policy.patience:
+        said = f"labels have come for {known} of them, and patience asks for {policy.patience}"
+        return f"drift on {_nights(len(episode))} since {episode[0]}, but {said}"
     return f"drift on {_nights(len(episode))} since {episode[0]}; patience asks for {policy.patience}"
 
 

@@ -204,3 +204,22 @@ def test_a_partition_that_is_no_date_is_refused() -> None:
 def test_the_module_is_light() -> None:
     code = "import sys, kedge.retrain; print([m for m in ('numpy', 'polars', 'pydantic', 'yaml') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_drift_waits_until_there_are_labels_to_learn_from() -> None:
+    drifted = [replace(night, labelled=False) for night in nights("qddd")]
+    waiting = decide(RetrainFacts(champion="vA", nights=drifted), POLICY)
+    assert waiting.action == "wait"
+    assert waiting.reason == (
+        "drift on 3 nights since 2026-01-02, but labels have come for 0 of them, and patience asks for 2"
+    )
+    some = [drifted[0], replace(drifted[1], labelled=True), replace(drifted[2], labelled=True), drifted[3]]
+    found = decide(RetrainFacts(champion="vA", nights=some), POLICY)
+    assert (found.cause, found.until) == ("vA:2026-01-02:1", "2026-01-04")
+    assert found.episode == ("2026-01-02", "2026-01-03", "2026-01-04")
+
+
+def test_age_does_not_wait_for_the_labels_of_drifted_nights() -> None:
+    drifted = [replace(night, labelled=False) for night in nights("qddd")]
+    facts = RetrainFacts(champion="vA", since="2026-01-01", nights=drifted)
+    assert decide(facts, replace(POLICY, at_least_every=3)).cause == "vA:age:1"

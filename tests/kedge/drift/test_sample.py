@@ -1,7 +1,11 @@
 from typing import Any
 
+import polars as pl
+
 from kedge.drift import sample
 from kedge.drift.sample import draw
+from kedge.lake import Draft, produce
+from kedge.outcome import Findings
 from kedge.people import HELDOUT, split
 
 
@@ -38,3 +42,26 @@ def test_held_out_rows_are_those_of_the_holdout(stored: Any, declaration: Any) -
     heldout = draw([night], declaration, seed=3).heldout
     assert 300 < heldout.height < 500
     assert set(split(heldout, declaration, stored.ws.secrets("bank").holdout)) == {HELDOUT}
+
+
+def test_late_outcomes_are_drawn_where_there_are_some(stored: Any, declaration: Any) -> None:
+    columns = {**declaration.columns}
+    target = declaration.target
+    columns[target] = columns[target].model_copy(update={"from_": "labels"})
+    late = declaration.model_copy(update={"columns": columns})
+    night = stored.night("2026-01-01", 500, seed=1)
+    outcomes = night.scan().select("_row", target).collect()
+
+    def write(draft: Draft) -> Findings:
+        draft.write_frame(outcomes.head(400))
+        return Findings(notes=night.manifest.notes)
+
+    dataset = stored.ws.dataset("bank", "labels")
+    labels = produce(dataset, "2026-01-01", inputs={}, declared={}, code=1, write=write).version
+    unknown = draw([night], late, seed=3).frame
+    assert unknown[target].null_count() == 500
+    known = draw([night], late, seed=3, labels={"2026-01-01": labels}).frame
+    assert known["_row"].equals(unknown["_row"]), "the same rows, whether or not their outcome is known"
+    both = known.join(outcomes, on="_row", suffix="_sent").filter(pl.col("_row") < 400)
+    assert both[target].equals(both[f"{target}_sent"])
+    assert known[target].null_count() == 100

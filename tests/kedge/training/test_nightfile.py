@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from kedge.errors import Tampered
-from kedge.lake import ROWS
+from kedge.lake import ROWS, Draft, produce
+from kedge.outcome import Findings
 from kedge.training.nightfile import read
-from kedge.training.task import Night
+from kedge.training.task import LabelFile, Night
 
 
 def packed(*positions: int) -> bytes:
@@ -52,3 +53,41 @@ def test_a_cut_file_is_refused(night: Night, tmp_path: Path) -> None:
     (tmp_path / "cut.parquet").write_bytes(night.path.read_bytes()[:-20])
     with pytest.raises(Tampered):
         read(replace(night, path=tmp_path / "cut.parquet"), ["balance"])
+
+
+@pytest.fixture
+def labelled(night: Night, bank: Callable[..., Any]) -> Callable[..., Night]:
+    """The night with outcomes from a file of their own, by position."""
+
+    def make(outcomes: dict[int, bool]) -> Night:
+        def write(draft: Draft) -> Findings:
+            rows = pl.Series("_row", list(outcomes), dtype=pl.UInt64)
+            late = pl.Series("late", list(outcomes.values()), dtype=pl.Boolean)
+            draft.write_frame(pl.DataFrame([rows, late]))
+            return Findings()
+
+        dataset = bank().ws.dataset("bank", "labels")
+        stored = produce(dataset, "2026-01-01", inputs={"n": str(len(outcomes))}, declared={}, code=1, write=write)
+        (file,) = stored.version.file_keys([ROWS])
+        return replace(night, labels=LabelFile(file.path, file.key, file.aad.decode(), ("late",)))
+
+    return make
+
+
+def test_labels_of_another_file_stand_beside_their_rows(labelled: Callable[..., Night]) -> None:
+    rows, validation = read(labelled({90: True, 5: False, 6: True, 104: True, 80: True}), ["late", "balance"])
+    assert rows.column_names == ["late", "balance"]
+    assert rows.column("late").to_pylist() == [False, None, True, True]
+    assert validation.tolist() == [False, False, True, False]
+
+
+def test_a_night_without_any_label_misses_them(labelled: Callable[..., Night]) -> None:
+    rows, _ = read(labelled({}), ["late"])
+    assert rows.column("late").to_pylist() == [None] * 4
+
+
+def test_another_key_does_not_open_the_labels(labelled: Callable[..., Night]) -> None:
+    night = labelled({5: True})
+    assert night.labels is not None
+    with pytest.raises(Tampered, match="restricted/bank/labels"):
+        read(replace(night, labels=replace(night.labels, key=bytes(32))), ["late"])

@@ -1,11 +1,20 @@
 from pathlib import Path
 
 from kedge.training.config import Config
-from kedge.training.task import Night, Task
+from kedge.training.task import LabelFile, Night, Task
 
 KEY = b"\x8f" * 32
 TASK = Task(
-    nights=(Night(path=Path("/lake/rows.parquet"), key=KEY, aad="open/bank", train=b"\x01", validation=b"\x02"),),
+    nights=(
+        Night(
+            path=Path("/lake/rows.parquet"),
+            key=KEY,
+            aad="open/bank",
+            train=b"\x01",
+            validation=b"\x02",
+            labels=LabelFile(Path("/lake/labels.parquet"), KEY, "restricted/bank", ("left",)),
+        ),
+    ),
     features=(("balance", "numeric"), ("plan", "category")),
     target="left",
     positive="true",
