@@ -314,3 +314,4 @@ def test_every_way_to_start_a_run_sets_a_limit(places: Settings) -> None:
     with instance(places) as made:
         assert made.run_monitoring_enabled
         assert made.run_monitoring_max_runtime_seconds == 24 * 3600
+        assert made.run_monitoring_start_timeout_seconds > 24 * 3600, "a run may wait for a retraining to end"
