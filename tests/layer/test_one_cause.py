@@ -68,6 +68,7 @@ def dagster(places: Settings, bank: Bank) -> Iterator[dg.DagsterInstance]:
         end_host(made)
 
 
+@pytest.mark.faults
 def test_a_daemon_killed_again_and_again_in_its_tick_asks_for_one_run_in_the_end(dagster: dg.DagsterInstance) -> None:
     runs = []
     for point, asked in {"RUN_IDS_RESERVED": 0, "RUN_CREATED": 1, "RUN_LAUNCHED": 1}.items():
