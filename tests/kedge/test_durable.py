@@ -1,4 +1,5 @@
 import errno
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,29 @@ def test_only_what_dead_writers_left_is_swept(tmp_path: Path) -> None:
 def test_what_the_disk_says_becomes_a_clear_error(error: OSError, kind: type[Exception], remedy: str) -> None:
     with pytest.raises(kind, match=remedy), durable.storage("open/bank"):
         raise error
+
+
+def test_a_scratch_folder_is_private_and_the_next_one_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    parent = tmp_path / "training"
+    with durable.scratch(parent) as alive:
+        (parent / f"{durable.TEMPORARY}1-dead").mkdir()
+        with durable.scratch(parent) as other:
+            (other / "file").touch()
+            assert {alive, other} == set(parent.glob(f"{durable.TEMPORARY}*"))
+            assert other.stat().st_mode & 0o777 == 0o700
+    assert [entry.name for entry in parent.iterdir()] == [".lock"]
+
+
+def test_a_temporary_folder_that_others_may_enter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = durable.own_temporary()
+    assert folder == durable.own_temporary()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(Terminal, match="mode 0700"):
+        durable.own_temporary()
+    folder.rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Terminal, match="a link"):
+        durable.own_temporary()
