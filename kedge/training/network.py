@@ -4,6 +4,7 @@ Shapes: B rows, N numeric features, C categories, d length of an embedding.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +60,7 @@ class Network(nn.Module):
         Otherwise a value first seen in production would be scored by random numbers.
         """
         counts = torch.bincount((c_BC + self.starts_C).flatten(), minlength=self.category.num_embeddings)
-        ends = [*self.starts_C.tolist()[1:], self.category.num_embeddings]
-        for start, end in zip(self.starts_C.tolist(), ends, strict=True):
+        for start, end in pairwise([*self.starts_C.tolist(), self.category.num_embeddings]):
             share = counts[start:end].to(self.category.weight) / max(1, len(c_BC))
             mean = share @ self.category.weight[start:end]
             self.category.weight[start:end][counts[start:end] == 0] = mean

@@ -29,6 +29,8 @@ def test_one_kind_of_features_is_enough(pieces: list[int], buckets: list[int]) -
     x_BN, m_BN, c_BC = inputs(5)
     logits = network(x_BN[:, : len(pieces)], m_BN[:, : len(pieces)], c_BC[:, : len(buckets)])
     assert logits.shape == (5,)
+    network.settle(c_BC[:, : len(buckets)])
+    assert torch.isfinite(network.category.weight).all()
 
 
 def test_features_do_not_share_buckets(network: Network) -> None:
