@@ -93,6 +93,15 @@ def test_a_replayed_file_depends_on_its_first_night(declare: Declare) -> None:
     assert moved.part("raw") != declare(**replay).part("raw")
 
 
+def test_days_by_a_column_depend_on_its_type_and_on_the_time_zone(declare: Declare) -> None:
+    dated = {"source": {"files": "table.csv", "date_column": "birth_date"}}
+    moved = declare(**dated, partitions__timezone="Europe/Berlin")
+    later = declare(**dated, partitions__start="2026-01-02")
+    assert moved.part("raw") != declare(**dated).part("raw")
+    assert later.part("raw") == declare(**dated).part("raw")
+    assert declare(partitions__timezone="Europe/Berlin").part("raw") == declare().part("raw")
+
+
 def test_settings_at_their_default_leave_no_trace(declare: Declare) -> None:
     stated = declare(
         quarantine_at_most=0.1,
