@@ -4,7 +4,7 @@ Shapes: B rows. The output's origin is the constant model: the mean of the targe
 the network and not in its last bias, which weight decay would pull towards 0.
 
 Squared error and not Huber's loss (Huber 1964) for numbers: what is wanted is the mean, and of a skewed target Huber's
-loss finds something else. Gradients are clipped already. On made-up skewed targets (4,000 rows, mean exp(0.7 x + group),
+loss finds something else. Gradients are clipped already. On made-up skewed targets (4,000 rows, mean exp(.7 x + group),
 lognormal noise of sigma 0.5 and 1) squared error came closer to the true mean in 10 of 10 trials: r2 against it .95 and
 .91, with Huber's loss .93 and .77.
 """
