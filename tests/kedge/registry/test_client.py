@@ -44,8 +44,8 @@ def test_what_mlflow_refuses_stays_an_error_of_mlflow(tracking: Tracking) -> Non
 
 
 def test_an_unclosed_run_does_not_hide_why_it_failed(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEDGE_FAULT", "registry.set_terminated.before:error")
     with pytest.raises(Terminal, match="diverged"), tracking.run("bank", "v1"):
-        monkeypatch.setenv("KEDGE_FAULT", "registry.set_terminated.before:error")
         raise Terminal("training", need="a loss", got="none, it diverged", remedy="Look.")
     monkeypatch.delenv("KEDGE_FAULT")
     with tracking.run("bank", "v1"):
