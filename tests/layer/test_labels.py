@@ -1,6 +1,7 @@
 """Outcomes that arrive later, from the delivery to the model in production, through Dagster."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from assets import LABELS, NIGHTLY, RETRAIN
+from assets.columns import metadata
 from kedge.lake import ALL, Version, raw_ancestor
 from kedge.registry.store import Registry
 from kedge.settings import Settings
@@ -95,11 +97,21 @@ def test_the_location_has_the_labels_and_nightly_does_not_wait_for_them(pipeline
     assert "left_type" not in {name.name for name in graph.asset_check_keys if name.asset_key.path[-1] == "validated"}
 
 
+def test_columns_say_where_they_come_from(declaration: Declaration) -> None:
+    found = metadata(declaration, "labels")
+    assert [(column.name, column.type) for column in found["dagster/column_schema"].columns] == [(TARGET, "bool")]
+    (dependency,) = found["dagster/column_lineage"].deps_by_column[TARGET]
+    assert (dependency.asset_key, dependency.column_name) == (dg.AssetKey([NAME, "validated"]), ON)
+    for dataset in ("raw", "validated", "quarantine", "anonymized"):
+        columns = {column.name for column in metadata(declaration, dataset)["dagster/column_schema"].columns}
+        assert TARGET not in columns
+        assert ON in columns
+
+
 def test_nights_labels_and_a_model_in_production(pipeline: Pipeline, bank: Bank) -> None:
-    settings, numbers = pipeline.settings, (1, 2, 3, 4, 5)
+    settings = pipeline.settings
     frames = {night.date.isoformat(): night.frame for night in map(bank.night, (1, 2, 5, 8, 9))}
     first, second, third, fourth, fifth = sorted(frames)
-    assert len(frames) == len(numbers)
     for night, frame in frames.items():
         _deliver(frame, settings, night)
         assert pipeline.run("nightly", night).success
@@ -191,7 +203,7 @@ def test_a_labels_file_waits_for_its_night_and_is_asked_for_once(pipeline: Pipel
     (request,) = there.run_requests or []
     assert request.partition_key == day
     assert pipeline.run("labels", day).success
-    assert tick(there.cursor).run_requests is None or not tick(there.cursor).run_requests
+    assert not tick(there.cursor).run_requests
     assert not tick(None).run_requests, "a sensor that starts anew finds them in the lake"
     _deliver(night.frame.head(900), settings, day)
     assert pipeline.run("nightly", day).success
@@ -204,8 +216,6 @@ def test_overdue_labels_are_reported(pipeline: Pipeline, bank: Bank) -> None:
     day = night.date.isoformat()
 
     def tick() -> str:
-        from datetime import datetime, timedelta
-
         at = datetime.fromisoformat(f"{day}T02:00:00+01:00") + timedelta(days=2)
         with dg.build_schedule_context(scheduled_execution_time=at) as context:
             return str(schedule(context).skip_message)

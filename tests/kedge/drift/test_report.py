@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kedge.drift.checks import check_names
+from kedge.drift.checks import descriptions
 from kedge.drift.report import html_path, report
 from kedge.errors import Terminal
 from kedge.lake import Version
@@ -23,7 +23,7 @@ def test_a_quiet_night(stored: Any, declaration: Any, champion: Version, score: 
     outcome = report(stored.ws, declaration, "2026-01-04", score=score, champion=champion)
     assert outcome is not None
     assert outcome.released
-    assert [check.name for check in outcome.checks] == list(check_names(declaration))
+    assert [check.name for check in outcome.checks] == list(descriptions(declaration))
     assert all(check.passed and not check.blocking for check in outcome.checks)
     notes = outcome.notes
     assert (notes["drifted"], notes["champion"], notes["rows"]) == (False, champion.id, 1_500)
@@ -108,7 +108,7 @@ def test_another_anonymization_plan_has_no_verdict(
     assert outcome.notes["drifted"] is None
     assert "anonymization plan" in outcome.notes["reason"]
     assert outcome.facts["html"] is None
-    assert [check.name for check in outcome.checks] == list(check_names(declaration))
+    assert [check.name for check in outcome.checks] == list(descriptions(declaration))
 
 
 def test_ten_people_have_no_verdict(stored: Any, declaration: Any, champion: Version, score: Callable) -> None:
