@@ -87,6 +87,8 @@ class Delimited:
             problem = None if str(error).startswith("Empty CSV") else self._expected.refused(_kind(str(error)))
         except OSError:
             problem = self._expected.refused(self._text.problem or "a file that cannot be read to its end")
+        finally:
+            self._text.stop()
         if problem:
             raise problem
         if ragged[0]:

@@ -8,6 +8,7 @@ import codecs
 import gzip
 import hashlib
 import io
+import threading
 import zlib
 from typing import BinaryIO
 
@@ -64,12 +65,22 @@ class Text(io.RawIOBase):
         self._quote, self._beyond_ascii = quote.encode(), False
         self.problem: str | None = None
         self.num_quotes = self.num_bytes = 0
+        self._reading, self._stopped = threading.Lock(), False
 
     def readable(self) -> bool:
         return True
 
+    def stop(self) -> None:
+        """End here, and wait for a read that goes on: pyarrow reads ahead in a thread, which may not outlive us."""
+        self._stopped = True
+        with self._reading:
+            self._ready, self._ended = b"", True
+
     def readinto(self, buffer: object, /) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
+        with self._reading:
+            return 0 if self._stopped else self._read(memoryview(buffer))  # type: ignore[arg-type]
+
+    def _read(self, view: memoryview) -> int:
         while not self._ready and not self._ended:
             self._ready = self._next()
             if self._uncommented is not None:
