@@ -1,13 +1,13 @@
 """What a night of a million rows and 22 columns costs, asset by asset.
 
-    .venv/bin/python benchmarks/nightly.py [--rows N] [--json FILE] [--keep FOLDER]
+    .venv/bin/python benchmarks/nightly.py [--rows N] [--rounds N] [--json FILE] [--keep FOLDER]
 
 Deliveries and declaration are those of `kedge.testing.wide`; a champion (the default network) is trained on three
 nights of 20,000 rows before anything is measured. Then a process of its own runs the night through the functions that
 the assets call (no Dagster), one after the other, as the warm run host does: it has run a small night before, so that
 imports are paid. Per asset: wall-clock seconds, CPU seconds of all its threads (user and system; they say what the
 work costs when the machine is shared), and the peak of resident memory, libraries included: Linux' own high-water mark
-(`VmHWM`), set back before each asset.
+(`VmHWM`), set back before each asset. Of several rounds (the same delivery on further days) the quickest counts.
 
 Figures: `nightly_seconds`, `nightly_cpu_seconds`, `nightly_peak_bytes`, and the same three for raw, validated (with
 quarantine), anonymized, predictions (both zones) and drift_report; `idle_bytes`: the process before the night.
@@ -17,6 +17,7 @@ Bounds at a million rows on 2 cores: 20 seconds, 3 GB.
 import json
 import multiprocessing
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from kedge.testing import wide
 from kedge.workspace import Workspace
 
 FIRST, NIGHTS, ROWS = date(2026, 1, 1), 3, 20_000
-SMALL, LARGE = (FIRST + timedelta(days=NIGHTS + more) for more in (0, 1))
+SMALL, LARGE = (FIRST + timedelta(days=NIGHTS + more) for more in (0, 1))  # later rounds: the days after LARGE
 SMALL_ROWS = 3_000
 
 
@@ -84,23 +85,29 @@ def stages(ws: Workspace, night: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(folder: Path, file: Path) -> None:
-    """Run the small night, then the large one with a look at clock and memory around each asset."""
+def measure(folder: Path, rounds: int, file: Path) -> None:
+    """Run the small night, then the large one as often as asked."""
     ws = Workspace.open(settings(folder))
     for stage in stages(ws, SMALL.isoformat()).values():
         stage()
-    figures: dict[str, float] = {"idle_bytes": resident("VmRSS")}
+    idle = {"idle_bytes": resident("VmRSS")}
+    nights = [(LARGE + timedelta(days=number)).isoformat() for number in range(rounds)]
+    for night in nights[1:]:
+        shutil.copy(ws.settings.data / "inbox" / f"{LARGE}.csv", ws.settings.data / "inbox" / f"{night}.csv")
+    found = [measured(ws, night) for night in nights]
+    file.write_text(json.dumps(idle | min(found, key=lambda figures: figures["nightly_seconds"])))
+
+
+def measured(ws: Workspace, night: str) -> dict[str, float]:
+    """Figures of one night, with a look at clock and memory around each asset."""
+    figures: dict[str, float] = {}
     with clocked("nightly", figures):
-        peaks = []
-        for name, stage in stages(ws, LARGE.isoformat()).items():
+        for name, stage in stages(ws, night).items():
             with clocked(name, figures):
-                done = stage()
-            if done is None:
-                raise SystemExit(f"{name} was skipped: no champion")
-            peaks.append(figures[f"{name}_peak_bytes"])
-    figures["nightly_peak_bytes"] = max(peaks)
-    check(ws)
-    file.write_text(json.dumps(figures))
+                stage()
+    figures["nightly_peak_bytes"] = max(value for name, value in figures.items() if name.endswith("_peak_bytes"))
+    check(ws, night)
+    return figures
 
 
 @contextmanager
@@ -125,11 +132,11 @@ def resident(field: str) -> int:
     raise SystemExit(f"/proc/self/status: needs {field}; got none. Run it on Linux.")
 
 
-def check(ws: Workspace) -> None:
+def check(ws: Workspace, night: str) -> None:
     """A night that was blocked or not scored has no figures."""
     for name in ("validated", "quarantine", "anonymized", "predictions", "predictions_restricted", "drift_report"):
-        if ws.dataset(wide.NAME, name).current(LARGE.isoformat()) is None:
-            raise SystemExit(f"{name} of the large night was not released: run it by hand to see why")
+        if ws.dataset(wide.NAME, name).current(night) is None:
+            raise SystemExit(f"{name} of the night was not released: run it by hand to see why")
 
 
 def own_process(run: Callable[..., None], *arguments: object) -> None:
@@ -143,12 +150,13 @@ def own_process(run: Callable[..., None], *arguments: object) -> None:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--rounds", type=int, default=1)
     options.add_argument("--keep", type=Path, help="make the workspace there and leave it")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="kedge-nightly-") as temporary:
         folder = arguments.keep or Path(temporary)
         own_process(prepare, folder, arguments.rows)
-        own_process(measure, folder, Path(temporary) / "figures.json")
+        own_process(measure, folder, arguments.rounds, Path(temporary) / "figures.json")
         figures = json.loads((Path(temporary) / "figures.json").read_text())
     report("nightly", figures, arguments.json)
 

@@ -76,9 +76,9 @@ def delivery(rows: int, *, seed: int = 0, broken: float = 0.005) -> pl.DataFrame
     return mishaps.broken_rows(bank.night(0).frame.hstack(_more(rows, rng)), rng, broken)
 
 
-def send(rows: int, inbox: Path, night: date, *, seed: int = 0) -> Path:
+def send(rows: int, inbox: Path, night: date, *, seed: int = 0, broken: float = 0.005) -> Path:
     """Drop a delivery and its manifest into `inbox`."""
-    return drop(delivery(rows, seed=seed), inbox / f"{night.isoformat()}.csv")
+    return drop(delivery(rows, seed=seed, broken=broken), inbox / f"{night.isoformat()}.csv")
 
 
 def _more(rows: int, rng: np.random.Generator) -> pl.DataFrame:
