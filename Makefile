@@ -45,7 +45,7 @@ test-demo: $(READY)  ## the demo, its story asserted
 	$(BIN)/pytest -m demo -s
 
 test-faults: $(READY)  ## kill -9 and a full disk at every fault point of every asset, then a rerun
-	$(BIN)/pytest -m faults tests/faults tests/layer -s
+	$(BIN)/pytest -m faults tests/faults -s
 
 ci: ## what has to pass before anything lands
 	bash .ci/run
