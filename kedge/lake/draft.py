@@ -53,8 +53,8 @@ class Draft:
             Transient: the disk does not take it.
         """
         path, key, aad = self._begin(name, ".parquet")
-        faults.reach("lake.write.before")
         with durable.storage(self._aad(name)):
+            faults.reach("lake.write.before")
             parquet.write_parquet(frame.lazy(), path, key, aad)
             self._end(path)
         self._measure(name)
@@ -66,8 +66,8 @@ class Draft:
             Terminal: a file of that name was written already.
         """
         path, key, aad = self._begin(name, "")
-        faults.reach("lake.write.before")
         with durable.storage(self._aad(name)):
+            faults.reach("lake.write.before")
             path.write_bytes(blob.seal_blob(data, key, aad))
             self._end(path)
         self._digests[name] = bytes_digest(self.dataset.secrets.digest, data)
@@ -92,7 +92,8 @@ class Draft:
         """Store the wrapped keys of all files."""
         wrapped: dict[str, Wrapped] = {n: self.dataset.wrap(k, self._aad(n).encode()) for n, k in self._keys.items()}
         data = json.dumps({"format": 1, "keys": wrapped}, indent=1).encode()
-        durable.write(self._folder / KEYS, data, point="lake.keys")
+        with durable.storage(self._aad(KEYS)):
+            durable.write(self._folder / KEYS, data, point="lake.keys")
 
     def _aad(self, name: str) -> str:
         return f"{place(self.dataset, self.partition, self.version)}/{name}"

@@ -94,9 +94,11 @@ def _finish(
         notes=dict(findings.notes),
     )
     draft.write_keys()
-    durable.write(scratch.path / MANIFEST, manifest.sealed(draft.dataset.secrets.digest), point="lake.manifest")
-    durable.sync_folder(scratch.path)
-    faults.reach("lake.manifest.after")
+    sealed = manifest.sealed(draft.dataset.secrets.digest)
+    with durable.storage(f"{draft.dataset.place}/{draft.partition}/{draft.version}/{MANIFEST}"):
+        durable.write(scratch.path / MANIFEST, sealed, point="lake.manifest")
+        durable.sync_folder(scratch.path)
+        faults.reach("lake.manifest.after")
     return manifest
 
 

@@ -16,10 +16,11 @@ def prepare(uri: str) -> None:
     SQLAlchemy 2.1 deprecates `noload`, which MLflow 3.17 still uses: where warnings are errors, MLflow would not start.
     To be dropped with the first MLflow that does without.
     """
-    faults.reach("registry.database.before")
-    if uri.startswith(_SQLITE):
-        with durable.storage("KEDGE_MLFLOW_URI"):
+    with durable.storage("KEDGE_MLFLOW_URI"):
+        faults.reach("registry.database.before")
+        if uri.startswith(_SQLITE):
             durable.make_folder(Path(uri.removeprefix(_SQLITE)).parent)
+        faults.reach("registry.database.after")
     import mlflow.store.db.utils  # noqa: F401 - defines the models
     from sqlalchemy.exc import SADeprecationWarning
     from sqlalchemy.orm import configure_mappers
@@ -27,4 +28,3 @@ def prepare(uri: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SADeprecationWarning)
         configure_mappers()
-    faults.reach("registry.database.after")

@@ -26,10 +26,10 @@ def write_model(folder: Path, files: Mapping[str, bytes]) -> None:
         folder: new folder.
         files: name -> bytes.
     """
-    faults.reach("registry.layout.before")
     with durable.storage(str(folder.parent)):
+        faults.reach("registry.layout.before")
         _write(folder, files)
-    faults.reach("registry.layout.after")
+        faults.reach("registry.layout.after")
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

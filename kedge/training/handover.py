@@ -29,10 +29,10 @@ def serve(pipe: Path, content: bytes) -> Iterator[None]:
 
     Leaving the block withdraws the offer, whether or not anybody came, and lets go of the child.
     """
-    faults.reach("training.pipe.before")
     with durable.storage(str(pipe.parent)):
+        faults.reach("training.pipe.before")
         os.mkfifo(pipe, 0o600)
-    faults.reach("training.pipe.after")
+        faults.reach("training.pipe.after")
     over = threading.Event()
     framed = len(content).to_bytes(_LENGTH_BYTES) + content
     server = threading.Thread(target=_give, args=(pipe, framed, over), name="kedge-handover", daemon=True)

@@ -260,6 +260,8 @@ IN_BETWEEN = (
     "quality.",
     "registry.mirror",
     "scoring.predictions",
+    "source.after.after",
+    "source.after.before",
     "training.launch",
     "training.register",
     "training.start",
