@@ -58,9 +58,9 @@ def _raw(declaration: "Declaration") -> dict[str, Any]:
 
 def _validated(declaration: "Declaration") -> dict[str, Any]:
     columns = _columns(declaration.delivery, _CONTRACT)
-    for name, contract in columns:
+    for name, stated in columns:
         if declaration.columns[name].privacy is not None:
-            contract["treated"] = True  # looks at whether it is, not how: validation searches the others for patterns
+            stated["treated"] = True  # looks at whether it is, not how: validation searches the others for patterns
     return {"columns": columns} | _sections(declaration, "quarantine_at_most")
 
 

@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API server as launching needs: it takes Jobs, keeps them, and says that each has failed.
+"""As much of a Kubernetes API server as launching needs: it takes Jobs and keeps them.
 
 It starts nothing: what is looked at are the objects that dagster-k8s and the real Kubernetes client send.
 """
@@ -31,14 +31,6 @@ class Cluster:
                 job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 cluster.jobs[job["metadata"]["name"]] = job
                 self._answer(201, job)
-
-            def do_GET(self) -> None:
-                name = self.path.split("?")[0].removesuffix("/status").rpartition("/")[2]
-                job = cluster.jobs.get(name)
-                if job is None:
-                    self._answer(404, {"kind": "Status", "code": 404, "reason": "NotFound"})
-                else:
-                    self._answer(200, {**job, "status": {"failed": 1}})
 
             def _answer(self, code: int, body: dict[str, Any]) -> None:
                 data = json.dumps(body).encode()

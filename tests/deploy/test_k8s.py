@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -110,20 +112,20 @@ def test_launcher_and_executor_are_chosen_together() -> None:
 
 # In a process of its own: the environment decides which executor the definitions have.
 LAUNCH = """
+import sys
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
+name, asset, *partition = sys.argv[1:]
 location = ReconstructableRepository.for_module("pipelines.definitions", "defs", container_image="kedge:0.1.0")
-instance = dg.DagsterInstance.get()
-for name, asset in (("bank_nightly", "anonymized"), ("bank_retrain", "model")):
-    job = location.get_reconstructable_job(name)
-    run = instance.create_run_for_job(job.get_definition(), job_code_origin=job.get_python_origin())
-    instance.launch_run(run.run_id, workspace=None)
-    tags = {"dagster/partition": "2026-01-01"} if asset == "anonymized" else {}
-    selected = [dg.AssetKey(["bank", asset])]
-    done = dg.execute_job(job, instance=instance, asset_selection=selected, tags=tags, raise_on_error=False)
-    assert not done.success
+job, instance = location.get_reconstructable_job(name), dg.DagsterInstance.get()
+run = instance.create_run_for_job(job.get_definition(), job_code_origin=job.get_python_origin())
+instance.launch_run(run.run_id, workspace=None)
+tags = {"dagster/partition": partition[0]} if partition else {}
+dg.execute_job(job, instance=instance, asset_selection=[dg.AssetKey(["bank", asset])], tags=tags)
 """
+JOBS = (("bank_nightly", "anonymized", "2026-01-01"), ("bank_retrain", "model"))
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("k8s")
     (folder / "pipelines/bank").mkdir(parents=True)
     (folder / "pipelines/bank/defs.yaml").write_text(DECLARED)
-    with cluster() as api:
+    with cluster() as api, ExitStack() as running:
         _write_instance(folder, api)
         env = OBJECTS["ConfigMap-kedge-settings"]["data"] | {
             "PATH": os.environ["PATH"],
@@ -141,8 +143,16 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
             "KEDGE_PIPELINES": str(folder / "pipelines"),
             "DAGSTER_CURRENT_IMAGE": "kedge:0.1.0",
         }
-        done = subprocess.run([sys.executable, "-c", LAUNCH], env=env, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        for number, job in enumerate(JOBS, 1):
+            log = running.enter_context((folder / f"{number}.log").open("wb"))
+            process = subprocess.Popen([sys.executable, "-c", LAUNCH, *job], env=env, cwd=ROOT, stdout=log, stderr=log)
+            running.callback(process.wait)
+            running.callback(process.kill)  # it would wait for its step, which nobody runs here
+            deadline = time.monotonic() + SECONDS
+            while len(api.jobs) < 2 * number:
+                assert process.poll() is None, (folder / f"{number}.log").read_text()
+                assert time.monotonic() < deadline, "a run pod and a step pod must have been asked for"
+                time.sleep(0.05)
     return api.jobs
 
 

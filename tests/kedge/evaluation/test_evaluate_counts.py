@@ -18,7 +18,7 @@ COLUMNS = {
 
 
 def night(seed: int, rows: int = 4_000, shift: float = 0.0) -> pl.DataFrame:
-    """Claims in proportion to the years, more with a higher balance; no more than 401 different balances, so that rows repeat."""
+    """Claims in proportion to the years, more with a higher balance; 401 balances at most, so that rows repeat."""
     random = np.random.default_rng(seed)
     balance = random.integers(-200, 201, rows) / 100 + shift
     years = random.uniform(0.1, 1, rows).round(2)
