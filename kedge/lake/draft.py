@@ -1,6 +1,7 @@
 """A version while it is being written: files nobody else can see yet."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ faults.register("lake.write", steps=("before", "written", "after"))
 faults.register("lake.keys", steps=durable.WRITE)
 faults.register("lake.measure.after")
 
-_DIGEST_ROWS = 65_536
+_DIGEST_ROWS, _DIGEST_THREADS = 65_536, 2
 
 
 class Draft:
@@ -116,8 +117,9 @@ class Draft:
         frame = self.read_frame(name)
         schema = frame.collect_schema()
         digest = FrameDigest(self.dataset.secrets.digest, schema)
-        for batch in parquet.batches(frame, _DIGEST_ROWS, self._aad(name)):
-            digest.update(batch)
+        with ThreadPoolExecutor(_DIGEST_THREADS) as pool:
+            for batch in parquet.batches(frame, _DIGEST_ROWS, self._aad(name)):
+                digest.update(batch, pool.map)
         self._digests[name] = digest.hexdigest()
         if name == ROWS or not self._has_frame:
             self.rows, self.schema = digest.rows, tuple((n, str(dtype)) for n, dtype in schema.items())

@@ -41,6 +41,8 @@ def tokens(values: pl.Series, key: bytes) -> pl.Series:
     """
     texts = values.cast(pl.String)
     distinct = texts.drop_nulls().unique()
+    if len(distinct) == len(texts):  # nothing to spare, and no join to bring the tokens back to their rows
+        return _hashed(_normalized(texts), key).alias(values.name)
     made = pl.DataFrame({"text": distinct, "token": _hashed(_normalized(distinct), key)})
     return texts.to_frame("text").join(made, on="text", how="left", maintain_order="left")["token"].alias(values.name)
 

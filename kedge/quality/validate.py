@@ -1,6 +1,7 @@
 """Turn the delivery of a partition into the dataset `validated` (rows that meet the contract) and `quarantine`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -77,9 +78,16 @@ class Examination:
         self.absent = [name for name in declaration.delivered if name not in there]
 
     def accept(self, draft: Draft) -> Findings:
-        """Write the rows that meet the contract, typed, and say how the rules were met."""
+        """Write the rows that meet the contract, typed, and say how the rules were met.
+
+        Great Expectations judges meanwhile: it computes in Python, and writing does not.
+        """
         if not self.strangers and not self.absent:
-            draft.write_frame(self.accepted())
+            rows = self.accepted()
+            with ThreadPoolExecutor(1) as beside:
+                judged = beside.submit(lambda: self._agreement)
+                draft.write_frame(rows)
+            judged.result()
         return self._findings(self.checks())
 
     def set_aside(self, draft: Draft) -> Findings:
@@ -144,12 +152,13 @@ class Examination:
         )
         found = personal.suspects(self._accepted, self.declaration)
         yield _table_check(PERSONAL, not found, **{f"{one.column}_{one.kind}_share": one.share for one in found})
-        yield self._agreement()
+        yield self._agreement
 
     def _columns_check(self) -> Check:
         facts = {"unknown": _listed(self.strangers), "missing": _listed(self.absent)}
         return _table_check(COLUMNS, not self.strangers and not self.absent, **facts)
 
+    @cached_property
     def _agreement(self) -> Check:
         """Let Great Expectations judge the same rows, all of them or those that matter and a sample."""
         rows, whole = evaluate.subset(self.flags, suite.MAX_ROWS, suite.SAMPLED_ROWS, seed=0)

@@ -1,7 +1,10 @@
 """A trained model with its preprocessing: what is saved, loaded and scores."""
 
 import json
+import os
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -64,7 +67,7 @@ class TabularModel:
         """
         encoded = self.encoder.encode(frame)
         with one_thread():
-            found = answers(self.network, encoded, "cpu", self.head)
+            found = answers(self.network, encoded, "cpu", self.head, at_once=len(os.sched_getaffinity(0)))
         return found if self.exposure is None else found * arrow.floats(arrow.as_table(frame), self.exposure)
 
     def save(self) -> dict[str, bytes]:
@@ -107,17 +110,31 @@ class TabularModel:
         return cls(encoder, network.eval(), config, settings["positive"], head, settings.get("exposure"))
 
 
-@torch.inference_mode()
-def answers(network: Network, encoded: Encoded, device: str, head: Head = BINARY) -> Scores:
-    """What the head makes of the outputs for encoded rows (see `Head.link`), in passes of `BLOCK`, in fp32."""
+def answers(network: Network, encoded: Encoded, device: str, head: Head = BINARY, at_once: int = 1) -> Scores:
+    """What the head makes of the outputs for encoded rows (see `Head.link`), in passes of `BLOCK`, in fp32.
+
+    Args:
+        at_once: passes at a time, each in a thread of its own that torch does not divide further: the bits do not
+            depend on it.
+    """
     was_training = network.training
     network.eval()
     scores = np.empty(len(encoded), np.float64)
-    for start in range(0, len(encoded), BLOCK):
+
+    @torch.inference_mode()
+    def answer(start: int) -> None:
         rows = encoded.rows(slice(start, start + BLOCK))
         filled = [_filled(part).to(device) for part in (rows.x_BN, rows.m_BN, rows.c_BC)]
         # of the filled block too: the sigmoid of a vector's last elements may differ in the last bit
         scores[start : start + BLOCK] = head.link(network(*filled))[: len(rows)].cpu().numpy()
+
+    starts = range(0, len(encoded), BLOCK)
+    if at_once == 1 or len(starts) < 2:
+        for start in starts:
+            answer(start)
+    else:
+        with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            deque(pool.map(answer, starts), maxlen=0)
     network.train(was_training)
     return scores
 
