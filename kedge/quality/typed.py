@@ -6,6 +6,7 @@ from unicodedata import normalize
 
 import polars as pl
 
+from kedge.moment import local, moment
 from kedge.quality.grammar import MAX_CHARS, TRUE, TYPES, rust
 from kedge.spec import Column
 from kedge.unicode import normal
@@ -55,16 +56,8 @@ def value(name: str, column: Column) -> pl.Expr:
 
 
 def _datetime(cell: pl.Expr) -> pl.Expr:
-    """Seconds and their fraction may be left out; a time with an offset is moved to UTC."""
-    spaced = cell.str.replace("T", " ", literal=True)
-    moment = spaced.str.replace(r"Z$", "+00:00")
-    formats = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
-    local = [spaced.str.to_datetime(form, time_unit="us", strict=False) for form in formats]
-    moved = [
-        moment.str.to_datetime(f"{form}%z", time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(None)
-        for form in formats
-    ]
-    return pl.coalesce(*local, *moved)
+    """A datetime with an offset is moved to UTC; one without is local and stays as it is."""
+    return pl.coalesce(local(cell), moment(cell).dt.replace_time_zone(None))
 
 
 def prepared(frame: pl.LazyFrame, columns: Mapping[str, Column]) -> pl.LazyFrame:

@@ -13,6 +13,7 @@ import polars as pl
 
 from kedge.errors import Terminal, Transient
 from kedge.lake import Outcome
+from kedge.moment import local, moment
 from kedge.outcome import Check, Findings
 from kedge.source import calendar
 from kedge.source.checks import DATED, described
@@ -24,7 +25,6 @@ from kedge.source.read import ROW
 from kedge.spec.canonical import canonical
 
 _DAY = ".day"  # no declared name can hold a dot
-_TIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 
 
 @dataclass(kw_only=True)
@@ -108,16 +108,7 @@ def day_of(column: str, kind: str, timezone: str) -> pl.Expr:
     cell = pl.col(column)
     if kind == "date":
         return cell.str.to_date("%Y-%m-%d", strict=False)
-    spaced = cell.str.replace("T", " ", literal=True)
-    moment = spaced.str.replace(r"Z$", "+00:00")
-    local = [spaced.str.to_datetime(form, time_unit="us", strict=False) for form in _TIMES]
-    moved = [
-        moment.str.to_datetime(f"{form}%z", time_unit="us", time_zone="UTC", strict=False).dt.convert_time_zone(
-            timezone
-        )
-        for form in _TIMES
-    ]
-    return pl.coalesce(time.dt.date() for time in (*local, *moved))
+    return pl.coalesce(local(cell).dt.date(), moment(cell).dt.convert_time_zone(timezone).dt.date())
 
 
 def _together(intake: Intake, paths: Sequence[Path]) -> Together:
