@@ -17,7 +17,7 @@ from kedge.moment import local, moment
 from kedge.outcome import Check, Findings
 from kedge.source import calendar
 from kedge.source.checks import DATED, described
-from kedge.source.delivery import Together
+from kedge.source.delivery import Together, check_day
 from kedge.source.file import source_manifest
 from kedge.source.inbox import checked, identity
 from kedge.source.intake import Intake
@@ -25,6 +25,7 @@ from kedge.source.read import ROW
 from kedge.spec.canonical import canonical
 
 _DAY = ".day"  # no declared name can hold a dot
+_DIGESTED_ROWS = 65_536  # at a time: a digest is made of text, which takes more than the rows
 
 
 @dataclass(kw_only=True)
@@ -47,14 +48,16 @@ class Undated:
 
 @dataclass(kw_only=True)
 class DayDigest:
-    """Keyed digest of a day's rows in their order; the same for all ways of cutting them into batches."""
+    """Keyed digest of a day's rows in their order; the same for all ways of cutting them into batches, and in whatever
+    order the columns come: a file that is added and becomes the first by name leaves other days as they are."""
 
     key: bytes
     columns: Sequence[str]
     hash: "hashlib.blake2b" = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hash = hashlib.blake2b(canonical(list(self.columns)), key=self.key, digest_size=32)
+        self.columns = sorted(self.columns)
+        self.hash = hashlib.blake2b(canonical(self.columns), key=self.key, digest_size=32)
 
     def update(self, rows: pl.DataFrame) -> None:
         text = rows.select(self.columns).write_csv(include_header=False, quote_style="always", null_value="\x00")
@@ -71,13 +74,17 @@ def take_day(intake: Intake, paths: Sequence[Path]) -> Outcome:
     day = calendar.day(intake.declaration, intake.partition)
     undated, kept = Undated(), list[pl.DataFrame]()
     together = _together(intake, paths)
+    num_rows = 0
     for frame in _by_day(intake, paths, together, undated):
         kept.append(frame.filter(pl.col(_DAY) == day).drop(_DAY))
+        num_rows += kept[-1].height
+        check_day(together.parts, num_rows)
     rows = pl.concat(kept).with_columns(pl.int_range(pl.len(), dtype=pl.UInt64).alias(ROW))
     if rows.is_empty():
         return _nothing(intake, undated, len(paths))
     digest = DayDigest(key=intake.key, columns=together.columns)
-    digest.update(rows)
+    for frame in rows.iter_slices(_DIGESTED_ROWS):
+        digest.update(frame)
     facts = {"files": len(paths), "rows_without_date": undated.num_undated}
     findings = Findings(checks=(undated.check(),), facts=facts)
     return intake.store(rows.lazy(), digest.hash.hexdigest(), lambda: findings)

@@ -5,7 +5,7 @@ file that arrives later is added to the others, and a run that was killed while 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ import polars as pl
 from kedge.errors import Terminal
 from kedge.lake import Outcome, Version
 from kedge.outcome import Findings
+from kedge.source import limits
 from kedge.source.inbox import checked, identity, tidy
 from kedge.source.intake import CODE_VERSION, Intake
 from kedge.source.read import ROW
@@ -83,7 +84,8 @@ class Together:
     def scan(self) -> pl.LazyFrame:
         """All rows, lazily; the files are read anew by each collection.
 
-        Raises (when collected): what `kedge.source.read.Delivery` raises.
+        Raises (when collected):
+            Terminal: they are more than a day may have; else what `kedge.source.read.Delivery` raises.
         """
         from polars.io.plugins import register_io_source
 
@@ -91,6 +93,7 @@ class Together:
             with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
         ) -> Iterator[pl.DataFrame]:
             for frame in self.batches():
+                check_day(self.parts, frame[ROW][-1] + 1 if frame.height else 0)
                 frame = frame if predicate is None else frame.filter(predicate)
                 yield frame if with_columns is None else frame.select(with_columns)
 
@@ -145,6 +148,18 @@ def delivered(intake: Intake, keyed: Mapping[str, str]) -> str:
         keyed: keyed digest of each file in the inbox, by name.
     """
     return _combined(intake.key, dict(keyed) | _gone(intake, keyed))
+
+
+def check_day(names: Collection[str], num_rows: int) -> None:
+    """Refuse a day that is larger than one file may be, before more of it is read.
+
+    Args:
+        names: of its files.
+    """
+    if num_rows > limits.MAX_ROWS:
+        need, got = f"at most {limits.MAX_ROWS} rows of one day", f"more in {len(names)} files"
+        remedy = "Ask the sender what this is; docs/declaration.md, Limits, says what a day may hold."
+        raise Terminal(min(names), need=need, got=got, remedy=remedy)
 
 
 def _combined(key: bytes, keyed: Mapping[str, str]) -> str:

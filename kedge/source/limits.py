@@ -1,7 +1,7 @@
 """How large a delivery may be. Each limit is looked at before what it limits is parsed or kept in memory."""
 
 MAX_FILE_BYTES = 8 << 30
-MAX_ROWS = 20_000_000  # of one file
+MAX_ROWS = 20_000_000  # of one file, and of one day whatever the number of its files
 MAX_COLUMNS = 2_000
 MAX_ROW_BYTES = 8 << 20  # of text; also the size of a batch
 MAX_CELL_BYTES = 1 << 20

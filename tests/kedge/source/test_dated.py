@@ -161,3 +161,29 @@ def test_the_pass_over_all_days_finds_the_digests_that_the_nights_have(ws, by_co
     assert (undated.num_rows, undated.num_undated) == (400, sum(not seen for _, seen in rows))
     assert not due(ws, declaration, DAYS[0], stored[DAYS[0]])
     assert due(ws, declaration, DAYS[0], stored[DAYS[1]])
+
+
+def test_the_rows_of_a_day_are_bounded_and_those_of_its_files_are_not(ws, by_column, settings, monkeypatch):
+    (settings.data / "in").mkdir()
+    write(settings.data / "in/a.csv", [("a", DAYS[0]), ("b", DAYS[1])])
+    write(settings.data / "in/b.csv", [("c", DAYS[0]), ("d", DAYS[1]), ("e", DAYS[1])])
+    monkeypatch.setattr(limits, "MAX_ROWS", 3)
+    declaration = by_column(files="in/*.csv")
+    assert ids(take(ws, declaration, DAYS[1])) == ["b", "d", "e"]
+    write(settings.data / "in/c.csv", [("f", DAYS[1])])
+    assert ids(take(ws, declaration, DAYS[0])) == ["a", "c"]
+    with pytest.raises(Terminal, match=r"a\.csv: needs at most 3 rows of one day; got more in 3 files"):
+        take(ws, declaration, DAYS[1])
+
+
+def test_a_new_first_file_with_its_columns_in_another_order_leaves_other_days_as_they_are(ws, by_column, settings):
+    (settings.data / "in").mkdir()
+    write(settings.data / "in/b.csv", [("a", DAYS[0]), ("b", DAYS[0])])
+    declaration = by_column(files="in/*.csv")
+    first = take(ws, declaration, DAYS[0])
+    (settings.data / "in/a.csv").write_text(f"left,seen,id\ntrue,{DAYS[1]},c\n")
+    again = take(ws, declaration, DAYS[0])
+    assert (again.written, again.version.id) == (False, first.version.id)
+    assert ids(take(ws, declaration, DAYS[1])) == ["c"]
+    found, _ = dated.days(intake(ws, declaration, DAYS[0]), sorted((settings.data / "in").iterdir()))
+    assert not due(ws, declaration, DAYS[0], found[DAYS[0]])

@@ -16,6 +16,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from kedge.errors import Terminal
+from kedge.source import limits
 from kedge.source.stored import delivered, due, stored
 from kedge.source.take import take
 from kedge.spec.canonical import canonical
@@ -229,3 +230,13 @@ def test_any_split_of_the_rows_into_files_gives_the_same_rows(ws, declare, folde
     outcome = take(ws, declare(files="inbox/{date}/*.csv"), DAY)
     found = outcome.version.scan().collect()
     assert found.select("id", "city", "_row").rows() == [(str(n), text or None, i) for i, (n, text) in enumerate(rows)]
+
+
+def test_the_rows_of_a_day_are_bounded_whatever_the_number_of_its_files(ws, declare, folder, monkeypatch):
+    declaration = declare(files="inbox/{date}/*.csv")
+    monkeypatch.setattr(limits, "MAX_ROWS", 3)
+    write(folder, {"a.csv": [1, 2], "b.csv": [3]})
+    assert ids(take(ws, declaration, DAY)) == ["C1", "C2", "C3"]
+    write(folder, {"c.csv": [4]})
+    with pytest.raises(Terminal, match=r"a\.csv: needs at most 3 rows of one day; got more in 3 files"):
+        take(ws, declaration, DAY)
