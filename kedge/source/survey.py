@@ -94,8 +94,15 @@ def make(ws: "Workspace", declaration: Declaration, stamp: str) -> Survey:
         found = last(ws.settings, declaration.name)
         if found is None or found.stamp != stamp or found.problem:
             found = _made(ws, declaration, stamp)
-            durable.replace(place, json.dumps(asdict(found)).encode(), mode=0o600, point="source.survey")
+            _store(place, found)
     return found
+
+
+def _store(place: Path, found: Survey) -> None:
+    """Write the result; what killed passes left in the folder goes, under a lock that all pipelines share."""
+    with durable.lock(place.parent / ".lock"):
+        durable.sweep(place.parent)
+        durable.replace(place, json.dumps(asdict(found)).encode(), mode=0o600, point="source.survey")
 
 
 def _made(ws: "Workspace", declaration: Declaration, stamp: str) -> Survey:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from kedge import durable, faults
 from kedge.errors import Terminal
 from kedge.source import survey
 from kedge.source.take import take
@@ -103,3 +104,26 @@ def test_a_process_that_was_killed_is_told_and_the_next_question_starts_another(
 def test_a_pass_cannot_be_asked_for_by_a_name_that_is_a_path(places):
     with pytest.raises(Terminal, match="pipeline"):
         survey.ask(places, "../shop", "s1")
+
+
+@pytest.mark.parametrize("step", durable.REPLACE)
+def test_killed_at_each_of_its_points_the_next_pass_tells_the_same_and_leaves_nothing(
+    ws, by_column, places, monkeypatch, step
+):
+    declaration = by_column()
+    write(places, "2026-01-02")
+    old = survey.make(ws, declaration, "s0")
+    write(places, "2026-01-02", "2026-01-03")
+    undisturbed = survey.make(ws, declaration, "s1")
+    folder = places.home / "arrivals"
+    there = sorted(folder.iterdir())
+    (folder / "shop.json").write_text(json.dumps(vars(old)))
+
+    monkeypatch.setenv(faults.VARIABLE, f"source.survey.{step}:kill")
+    process = survey._start(places, "shop", "s1")
+    assert process.wait(60) == -signal.SIGKILL
+    monkeypatch.delenv(faults.VARIABLE)
+    assert survey.last(places, "shop") == (undisturbed if step in ("renamed", "after") else old)
+    assert survey.make(ws, declaration, "s1") == undisturbed
+    assert survey.last(places, "shop") == undisturbed
+    assert sorted(folder.iterdir()) == there
