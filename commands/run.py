@@ -88,12 +88,22 @@ def _execute(dagster: dg.DagsterInstance, job: str, console: Console, title: str
         )
     seconds = time.monotonic() - started
     console.print(f"{title}: {'done' if result.success else '[red]failed[/]'} in {seconds:.1f} s")
-    for reason in _reasons(result):
-        console.print(f"  {reason}", markup=False, highlight=False)
+    for line in (*_replaced(result), *_reasons(result)):
+        console.print(f"  {line}", markup=False, highlight=False)
     if number := told():
         console.print(f"  ended by {number.name}; what was not committed does not count, run it again")
         raise SystemExit(128 + number)
     return result.success
+
+
+def _replaced(result: dg.ExecuteInProcessResult) -> list[str]:
+    """A night that was delivered before and is another one now: everything that stands on it has changed."""
+    given = [event.materialization.metadata for event in result.get_asset_materialization_events()]
+    return [
+        f"another delivery of a known day; raw is now {metadata['version'].value}"
+        for metadata in given
+        if all(name in metadata and metadata[name].value for name in ("written", "replaces_delivery"))
+    ]
 
 
 def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -438,3 +438,16 @@ def test_a_corrected_delivery_takes_the_place_of_a_refused_one(places: Settings)
 def test_every_format_gives_the_same_rows(places: Settings) -> None:
     first, *others = (_rows(places, name, "validated", BEFORE) for name in FORMATS)
     assert all(first.equals(other) for other in others)
+
+
+def test_a_corrected_delivery_of_a_known_day_is_told(places: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+    partition = "2026-04-24"
+    told = []
+    for seed in (5, 6, 6):
+        _inbox(places, "shop", partition).write_text(csv(people(seed=seed)))
+        assert _kedge("run", "shop", "--partition", partition) == 0
+        printed = "".join(capfd.readouterr()).split()
+        told.append("another delivery of a known day; raw is now" in " ".join(printed))
+        version = _current(places, "shop", "raw", partition)
+        assert (version in printed) == told[-1]
+    assert told == [False, True, False]
