@@ -179,6 +179,16 @@ def test_every_job_that_is_sent_keeps_the_published_schema(sent: dict[str, dict[
             kubernetes_validate.validate(job, version, strict=True)
 
 
+@pytest.mark.parametrize("name", ["webserver", "daemon"])
+def test_what_people_reach_and_what_only_asks_holds_neither_keys_nor_deliveries(name: str) -> None:
+    """Declarations, sensors and runs are the code server's and the run pods'; a login that fails opens no key ring."""
+    pod = OBJECTS[f"Deployment-kedge-{name}"]["spec"]["template"]["spec"]
+    claims = {v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v}
+    assert claims == {"kedge-home"}
+    (container,) = pod["containers"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+
+
 def test_a_step_gets_what_compute_declares(sent: dict[str, dict[str, Any]]) -> None:
     (anonymized,) = _step(sent, "bank__anonymized")["spec"]["template"]["spec"]["containers"]
     (model,) = _step(sent, "bank__model")["spec"]["template"]["spec"]["containers"]
