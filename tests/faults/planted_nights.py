@@ -11,20 +11,27 @@ from commands import run
 from kedge.settings import Settings
 from resources.instance import instance
 
-MODULES = ("pipelines.definitions", "kedge.source.take", "kedge.quality.validate", "kedge.privacy.anonymize")
+MODULES = (
+    "pipelines.definitions",
+    "kedge.source.take",
+    "kedge.quality.validate",
+    "kedge.privacy.anonymize",
+    "kedge.labels.label",
+)
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
-    """`do` is nightly or retrain; `raising` names a function that fails with a message that quotes `value`."""
+    """`do` is nightly, labels or retrain; `raising` names a function that fails with a message that quotes `value`."""
     for name in ("home", "keys", "data"):
         os.environ[f"KEDGE_{name.upper()}"] = f"{job['folder']}/{name}"
     settings = Settings.from_environment()
     if job.get("raising"):
         _break(*job["raising"].split(":"), job["value"])
     with instance(settings) as dagster:
-        if job["do"] == "nightly":
-            return {"succeeded": run.nightly(dagster, "bank", job["night"], Console(width=200))}
-        return {"succeeded": run.retrain(dagster, settings, "bank", job["night"], Console(width=200))}
+        if job["do"] == "retrain":
+            return {"succeeded": run.retrain(dagster, settings, "bank", job["night"], Console(width=200))}
+        one = {"nightly": run.nightly, "labels": run.labels}[job["do"]]
+        return {"succeeded": one(dagster, "bank", job["night"], Console(width=200))}
 
 
 def _break(module: str, owner: str, name: str, dataset: str, value: str) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import late
 from host import serve
 
 from kedge import durable, faults
@@ -41,6 +42,7 @@ KNOWN, NIGHT = 3, "2026-01-04"  # nights before the one whose stages are disturb
 KEDGE = (
     "kedge.drift.report",
     "kedge.evaluation.evaluate",
+    "kedge.labels.label",
     "kedge.privacy.anonymize",
     "kedge.quality.validate",
     "kedge.registry.promote",
@@ -55,6 +57,7 @@ STAGES = (
     "raw",
     "validated",
     "anonymized",
+    "labels",
     "predictions",
     "drift_report",
     "training_set",
@@ -97,6 +100,10 @@ def _anonymized(ws: Workspace, declaration: Declaration, _: object, night: str =
 
     outcome = anonymize(ws, declaration, night)
     assert outcome.released, outcome.reason
+
+
+def _labels(ws: Workspace, _: Declaration, __: object) -> None:
+    late.label(ws)
 
 
 def _predictions(ws: Workspace, declaration: Declaration, _: object) -> None:
@@ -177,7 +184,7 @@ def _launcher() -> Callable[[Any], None]:
 
 
 def prepare(folder: Path) -> None:
-    """The nights before the last one, up to the first training set."""
+    """The nights before the last one, up to the first training set; those of the pipeline whose outcomes are late."""
     for night in range(KNOWN):
         deliver(folder, night)
     ws, declaration = opened(folder)
@@ -185,6 +192,7 @@ def prepare(folder: Path) -> None:
         for stage in (_raw, _validated, _anonymized):
             stage(ws, declaration, None, (FIRST + timedelta(days=night)).isoformat())
     _training_set(ws, declaration, None)
+    late.prepare(ws)
 
 
 def crown(folder: Path) -> None:
@@ -261,15 +269,15 @@ def snapshot(folder: Path) -> dict[str, Any]:
 def _versions(ws: Workspace) -> dict[str, Any]:
     current: dict[str, list[str]] = {}
     stored = []
-    for name in ZONES:
-        dataset = ws.dataset("bank", name)
+    for dataset in (ws.dataset(pipeline, name) for pipeline in ("bank", "late") for name in ZONES):
+        place = f"{dataset.pipeline}/{dataset.name}"
         for path in sorted(dataset.path.glob("*/v*")):
             version = dataset.version(path.parent.name, path.name)
             version.check_whole()
-            stored.append(f"{name}/{path.parent.name}/{path.name}")
+            stored.append(f"{place}/{path.parent.name}/{path.name}")
         for partition in dataset.partitions():
             version = dataset.require(partition, "")
-            current[f"{name}/{partition}"] = [version.id, version.manifest.content_digest]
+            current[f"{place}/{partition}"] = [version.id, version.manifest.content_digest]
     return {"current": current, "stored": stored}
 
 

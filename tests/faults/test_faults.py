@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from assets import LABELS, NIGHTLY, RETRAIN
 from kedge.testing import faultpoints
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ STAGES = (
     "raw",
     "validated",
     "anonymized",
+    "labels",
     "predictions",
     "drift_report",
     "training_set",
@@ -39,7 +41,7 @@ ELSEWHERE = {
     "durable.sweep": "every rerun here: it sweeps what the killed run left",
     "registry.get_model_version": "read by tests only",
     "scoring.handout": "tests/kedge/scoring/test_handout.py: no asset",
-    "source.survey": "tests/kedge/source/test_survey.py: a sensor's, not an asset's",
+    "source.survey": "tests/kedge/source/test_survey.py: killed at each there; a sensor's, not an asset's",
 }
 """Points that no asset's usual run passes, and where they are tried."""
 
@@ -195,29 +197,41 @@ def _killed(case: Case) -> None:
     case.check_rerun()
 
 
+def _count(tally: Any, cases: Sequence[Case], wrong: Sequence[str]) -> str:
+    """Add the kills to what the tier prints in the end; the same in words."""
+    tally.points.update(case.fault.partition(":")[0] for case in cases)
+    tally.kills += len(cases)
+    tally.survived += len(cases) - len(wrong)
+    return f"{len(cases)} kills, {len(cases) - len(wrong)} survived"
+
+
 def _kills(stage: Stage, folder: Path, *, known: Sequence[str] = ()) -> list[Case]:
     passes = [(point, turn) for point, turn in stage.passes() if point not in known]
     return [Case(stage, f"{point}:kill@{turn}", folder / str(n)) for n, (point, turn) in enumerate(passes)]
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_killed_at_each_point_an_asset_ends_as_undisturbed(bank: Bank, tmp_path: Path, name: str) -> None:
+def test_killed_at_each_point_an_asset_ends_as_undisturbed(bank: Bank, tally: Any, tmp_path: Path, name: str) -> None:
     stage = bank.stages[name]
     cases = _kills(stage, tmp_path)
     wrong = bank.try_all(_killed, cases)
     points = len(set(stage.passed))
-    print(f"\n{name}: {points} points, {len(cases)} kills, {len(cases) - len(wrong)} survived")
+    print(f"\n{name}: {points} points, {_count(tally, cases, wrong)}")
     assert points >= 15
     assert wrong == []
 
 
-def test_killed_while_mlflow_learns_of_its_first_model(bank: Bank, tmp_path: Path) -> None:
+def test_killed_while_mlflow_learns_of_its_first_model(bank: Bank, tally: Any, tmp_path: Path) -> None:
     """The points that only the first training passes: MLflow's experiment and registered model are made."""
     cases = _kills(bank.stages["first_model"], tmp_path, known=bank.stages["model"].passed)
     wrong = bank.try_all(_killed, cases)
-    print(f"\nfirst model: {len(cases)} kills, {len(cases) - len(wrong)} survived")
+    print(f"\nfirst model: {_count(tally, cases, wrong)}")
     assert len(cases) >= 4
     assert wrong == []
+
+
+def test_every_asset_is_tried() -> None:
+    assert {*STAGES, "quarantine"} == {*NIGHTLY, *LABELS, *RETRAIN}, "quarantine is written by validated"
 
 
 def test_every_point_is_tried_somewhere(bank: Bank) -> None:
@@ -236,6 +250,17 @@ def _full(case: Case) -> None:
     assert "No space left on device" in ended["said"]
     assert "run it again" in ended["said"]
     case.check_rerun()
+
+
+def test_a_disk_that_is_full_for_the_last_dataset_of_the_labels(bank: Bank, tmp_path: Path) -> None:
+    """What is set aside is in the lake by then: the last pass of a point is that of the labels, if they pass it."""
+    stage = bank.stages["labels"]
+    turns = {point: turn for point, turn in stage.passes() if not point.startswith(IN_BETWEEN)}
+    cases = [Case(stage, f"{point}:full@{turn}", tmp_path / point) for point, turn in turns.items()]
+    wrong = bank.try_all(_full, cases)
+    print(f"\nfull disk, labels: {len(cases)} points, {len(cases) - len(wrong)} survived")
+    assert len(cases) >= 15
+    assert wrong == []
 
 
 def test_a_full_disk_is_a_clear_error_at_each_step_that_writes(bank: Bank, tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from kedge.spec import load
@@ -20,6 +22,7 @@ NIGHTS = ("2026-01-01", "2026-01-02", "2026-01-03")
 WRITTEN = "lake.manifest.before:kill"
 """The data files of the first dataset that is not there yet are written, its manifest is not."""
 pytestmark = pytest.mark.faults
+Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -33,11 +36,16 @@ def planted(tmp_path: Path) -> list[Planted]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, planted: list[Planted]) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Run a job of Dagster's in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KEDGE_PIPELINES": str(ROOT / "pipelines")}
+def ask(tmp_path: Path, planted: list[Planted]) -> Iterator[Ask]:
+    with _asking(tmp_path / "bank", ROOT / "pipelines", planted[0].values["email"][0]) as asking:
+        yield asking
+
+
+@contextmanager
+def _asking(folder: Path, pipelines: Path, value: str) -> Iterator[Ask]:
+    """Run a job of Dagster's in a process of its own; what is told to fail quotes the value."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KEDGE_PIPELINES": str(pipelines)}
     environment |= {"DO_NOT_TRACK": "1"}
-    value = planted[0].values["email"][0]
     with subprocess.Popen([sys.executable, str(SCRIPT)], stdin=-1, stdout=-1, text=True, env=environment) as host:
         assert host.stdin
         assert host.stdout
@@ -45,7 +53,6 @@ def ask(tmp_path: Path, planted: list[Planted]) -> Iterator[Callable[..., dict[s
         assert json.loads(streams[1].readline()) == {"ready": True}
 
         def job(do: str, night: str, **how: str) -> dict[str, Any]:
-            folder = tmp_path / "bank"
             told = {"do": do, "night": night, "folder": str(folder), "log": str(folder / "printed"), "value": value}
             streams[0].write(json.dumps(told | how) + "\n")
             streams[0].flush()
@@ -56,16 +63,14 @@ def ask(tmp_path: Path, planted: list[Planted]) -> Iterator[Callable[..., dict[s
         host.communicate("")
 
 
-def _disturb(ask: Callable[..., dict[str, Any]], do: str, night: str, dataset: str) -> None:
+def _disturb(ask: Ask, do: str, night: str, dataset: str) -> None:
     """The first dataset of the job that is not there yet fails with a message that quotes a value, then is killed."""
     failed = ask(do, night, raising=f"kedge.lake.draft:Draft:write_keys:{dataset}")
     assert failed == {"code": 0, "killed": False, "succeeded": False}
     assert ask(do, night, fault=WRITTEN)["killed"]
 
 
-def test_no_crash_and_no_failure_in_any_asset_leaves_a_value(
-    ask: Callable[..., dict[str, Any]], planted: list[Planted], tmp_path: Path
-) -> None:
+def test_no_crash_and_no_failure_in_any_asset_leaves_a_value(ask: Ask, planted: list[Planted], tmp_path: Path) -> None:
     first, second, third = NIGHTS
     for dataset in ("raw", "quarantine", "validated", "anonymized"):
         _disturb(ask, "nightly", first, dataset)
@@ -90,9 +95,52 @@ def test_no_crash_and_no_failure_in_any_asset_leaves_a_value(
     _check_nothing_left(tmp_path / "bank", planted)
 
 
-def _check_nothing_left(bank: Path, planted: list[Planted]) -> None:
+@pytest.fixture
+def late(tmp_path: Path) -> Planted:
+    """A bank whose outcomes come in a file of their own; some contradict each other, some cannot be read."""
+    text = (ROOT / "pipelines/bank/defs.yaml").read_text()
+    for old, new in (
+        ("{type: bool, role: target}", "{type: bool, role: target, from: labels}"),
+        ('{date}.csv"}\n', '{date}.csv"}\n  labels: {files: "labels/{date}.csv", on: [customer_id]}\n'),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    defs = tmp_path / "pipelines" / "bank" / "defs.yaml"
+    defs.parent.mkdir(parents=True)
+    defs.write_text(text)
+    delivery, data = plant(load(defs), ROWS, broken=BROKEN, seed=11), tmp_path / "bank" / "data"
+    outcomes = delivery.frame.select("customer_id", "left")
+    contradicting = outcomes[BROKEN : 2 * BROKEN].with_columns(
+        pl.col("left").replace_strict({"true": "false", "false": "true"})
+    )
+    for folder, frame in (
+        ("inbox", delivery.frame.drop("left")),
+        ("labels", pl.concat([outcomes, contradicting])),
+    ):
+        (data / folder).mkdir(parents=True)
+        frame.write_csv(data / folder / f"{NIGHTS[0]}.csv")
+    return delivery
+
+
+def test_no_crash_and_no_failure_in_the_labels_leaves_a_value(tmp_path: Path, late: Planted) -> None:
+    (night, *_), value = NIGHTS, late.values["customer_id"][2 * BROKEN]
+    with _asking(tmp_path / "bank", tmp_path / "pipelines", value) as ask:
+        assert ask("nightly", night)["succeeded"]
+        for dataset, step in (("labels_raw", None), ("labels_quarantine", "set_aside"), ("labels", "accept")):
+            if step:
+                assert not ask("labels", night, raising=f"kedge.labels.label:_Joining:{step}:labels")["succeeded"]
+            _disturb(ask, "labels", night, dataset)
+            assert dataset == "labels" or ask("labels", night, fault=f"{WRITTEN}@2")["killed"]
+        assert ask("labels", night)["succeeded"]
+        _disturb(ask, "retrain", night, "training_set")
+    stored = [*(tmp_path / "bank" / "home" / "lake").rglob("labels_quarantine/*/v*/manifest.json")]
+    assert [json.loads(path.read_text())["rows"] for path in stored] == [3 * BROKEN]
+    _check_nothing_left(tmp_path / "bank", [late], failures=6)
+
+
+def _check_nothing_left(bank: Path, planted: list[Planted], *, failures: int = 8) -> None:
     printed = (bank / "printed").read_text()
-    assert printed.count("its message is withheld") >= 8, "the failures must have been told"
+    assert printed.count("its message is withheld") >= failures, "the failures must have been told"
     values = [value for night in planted for value in night.all_values]
     assert len(values) > 6 * ROWS
     assert search(values, bank / "home", bank / "keys", bank / "temporary", bank / "printed") == []
