@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kedge.drift import column as columns
-from kedge.lake import PARTITION, ROW, Version, check_same_rows
+from kedge.lake import PARTITION, RAW, ROW, Version, check_same_rows, raw_ancestor
 from kedge.people import HELDOUT, split
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Sample:
     """Rows of some nights in random order.
 
     Attributes:
-        frame: `_partition`, `_row`, the subject, exposure, features and target of at most 40,000 rows; `_person`, a
-            code of the row's person; `_heldout`.
+        frame: `_partition`, `_raw`, `_row`, the subject, exposure, features and target of at most 40,000 rows;
+            `_person`, a code of the row's person; `_heldout`.
     """
 
     frame: pl.DataFrame
@@ -89,7 +89,8 @@ def _pick(version: Version, positions: NDArray[np.int64], names: Sequence[str]) 
     if positions.size < version.manifest.rows:
         wanted = pl.Series(positions, dtype=pl.UInt32)
         rows = rows.with_row_index("_position").filter(pl.col("_position").is_in(wanted.implode())).drop("_position")
-    return rows.with_columns(pl.lit(version.partition).alias(PARTITION)).collect()
+    place = {PARTITION: version.partition, RAW: raw_ancestor(version)}
+    return rows.with_columns(pl.lit(text).alias(name) for name, text in place.items()).collect()
 
 
 def _labelled(night: Version, rows: pl.DataFrame, target: str, labels: Version | None) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from kedge.evaluation.report import checks, shown
 from kedge.evaluation.sets import Recent, recent
 from kedge.evaluation.verdict import Facts, Judged, Verdict, judge
 from kedge.evaluation.window import training_set, trusted_nights
-from kedge.lake import ALL, PARTITION, Draft, Outcome, Version, produce
+from kedge.lake import ALL, PARTITION, RAW, Draft, Outcome, Version, produce, raw_ancestor
 from kedge.outcome import Findings
 from kedge.people import HELDOUT, PART, labels_of_nights, load_rows
 from kedge.spec import Declaration
@@ -45,7 +45,7 @@ def evaluate(
 
     Args:
         challenger, champion: versions of dataset `model`; champion None before the first promotion.
-        score: gives (n,) scores of a model for rows as released, see `kedge.scoring.scorer`.
+        score: gives (n,) scores of a model for rows as released, with their place, see `kedge.scoring.scorer`.
         official: the rows of `evaluation.test`; their figures are shown beside the others and decide nothing.
 
     Returns:
@@ -104,10 +104,12 @@ class _Trial:
 
     @cached_property
     def _rows(self) -> pl.DataFrame:
-        """All rows of both windows with a known outcome, without the columns that nobody looks at."""
+        """All rows of both windows with a known outcome and `_raw`, without the columns that nobody looks at."""
         nights = {**self._trusted_nights, **self._set["nights"]}
         rows = load_rows(self.ws, self.declaration, nights, columns=self._columns, labels=self._labels(nights))
-        return rows.filter(known(self.declaration))
+        dataset = self.ws.dataset(self.declaration.name, "anonymized")
+        raw = {night: raw_ancestor(dataset.version(night, version)) for night, version in nights.items()}
+        return rows.filter(known(self.declaration)).with_columns(pl.col(PARTITION).replace_strict(raw).alias(RAW))
 
     def _labels(self, nights: Mapping[str, str]) -> dict[str, str]:
         """Outcomes that arrived later: those that the challenger learned from, else the champion's, else today's."""

@@ -9,7 +9,7 @@ from kedge.evaluation.figures import Figures
 from kedge.evaluation.heldout import HeldOut, known
 from kedge.evaluation.metrics import Floats
 from kedge.evaluation.sets import recent
-from kedge.lake import Version, stack_rows
+from kedge.lake import RAW, Version, raw_ancestor, stack_rows
 from kedge.spec import Declaration
 
 TEST = "test"
@@ -43,6 +43,7 @@ class Official:
             columns: released columns that somebody looks at.
         """
         frame = stack_rows([self.version], ["_row", *columns]).filter(known(declaration)).collect()
+        frame = frame.with_columns(pl.lit(raw_ancestor(self.version)).alias(RAW))
         held = HeldOut(frame, declaration)
         scores = {name: self.score(model, frame) for name, model in models.items()} | {"baseline": baseline(held)}
         enough = recent(held.counts(), (), declaration.task).enough

@@ -10,13 +10,14 @@ from kedge.lake.manifest import Manifest
 from kedge.lake.names import ALL, ROWS, Zone
 from kedge.lake.outcome import Outcome
 from kedge.lake.produce import produce
-from kedge.lake.rows import PARTITION, ROW, check_same_rows, join_rows, raw_ancestor, stack_rows
+from kedge.lake.rows import PARTITION, RAW, ROW, check_same_rows, join_rows, raw_ancestor, stack_rows
 from kedge.lake.secret import Secrets
 from kedge.lake.version import Version
 
 __all__ = [
     "ALL",
     "PARTITION",
+    "RAW",
     "ROW",
     "ROWS",
     "Dataset",

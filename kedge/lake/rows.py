@@ -14,6 +14,9 @@ ROW = "_row"
 PARTITION = "_partition"
 """Beside `_row` where several partitions are stacked."""
 
+RAW = "_raw"
+"""Beside `_partition` where rows may have to be looked up again: id of the raw version whose positions `_row` holds."""
+
 
 def raw_ancestor(version: Version) -> str:
     """Id of the raw version whose positions `_row` holds.

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from kedge.errors import Terminal
-from kedge.lake import PARTITION, ROW, Version, raw_ancestor
+from kedge.lake import PARTITION, RAW, ROW, Version, raw_ancestor
 from kedge.privacy.plan import Plan
 from kedge.privacy.release import release
 from kedge.spec import Declaration
@@ -39,7 +39,8 @@ def scorer(ws: Workspace, declaration: Declaration) -> Callable[[Version, pl.Dat
     """A function that scores released rows with any stored model; each model is loaded once.
 
     A model always sees rows through its own plan: where that differs from the declaration's of today, the rows are
-    looked up in the restricted zone by `_partition` and `_row` and released anew, in memory.
+    looked up in the restricted zone by `_partition`, `_raw` and `_row` and released anew, in memory. They are those of
+    the delivery they came with, also when their night has been delivered again since.
     """
     loaded: dict[str, TabularModel] = {}
     today = Plan.of(declaration).id
@@ -56,26 +57,30 @@ def scorer(ws: Workspace, declaration: Declaration) -> Callable[[Version, pl.Dat
 
 def _through(ws: Workspace, declaration: Declaration, plan: Plan, frame: pl.DataFrame) -> pl.DataFrame:
     """The same rows in the same order, as `plan` shows them."""
-    if missing := {PARTITION, ROW} - set(frame.columns):
+    if missing := {PARTITION, RAW, ROW} - set(frame.columns):
         raise Terminal(
             "rows to score",
-            need=f"{PARTITION} and {ROW}, since the model was trained under another anonymization plan",
+            need=f"{PARTITION}, {RAW} and {ROW}, since the model was trained under another anonymization plan",
             got=f"rows without {' and '.join(sorted(missing))}",
-            remedy="Pass the rows as they were read from the lake.",
+            remedy="Pass the rows as they were read from the lake, with their raw version.",
         )
-    nights = frame[PARTITION].unique().sort().to_list()
-    shown = pl.concat([_night(ws, declaration, plan, night) for night in nights])
-    return frame.select(PARTITION, ROW).join(shown, on=[PARTITION, ROW], how="left", maintain_order="left")
+    place = [PARTITION, RAW, ROW]
+    deliveries = frame.select(PARTITION, RAW).unique().sort(PARTITION, RAW).rows()
+    shown = pl.concat([_night(ws, declaration, plan, *delivery) for delivery in deliveries])
+    return frame.select(place).join(shown, on=place, how="left", maintain_order="left")
 
 
-def _night(ws: Workspace, declaration: Declaration, plan: Plan, night: str) -> pl.DataFrame:
-    validated, released = (ws.dataset(declaration.name, name).current(night) for name in ("validated", "anonymized"))
-    if validated is None or released is None or raw_ancestor(validated) != raw_ancestor(released):
+def _night(ws: Workspace, declaration: Declaration, plan: Plan, night: str, raw: str) -> pl.DataFrame:
+    dataset = ws.dataset(declaration.name, "validated")
+    stored = (dataset.current(night), *reversed(dataset.attempts(night)))  # the current one may be of a newer delivery
+    released = (version for version in stored if version is not None and version.manifest.released)
+    validated = next((version for version in released if raw_ancestor(version) == raw), None)
+    if validated is None:
         raise Terminal(
             f"{declaration.name}/validated/{night}",
-            need="the rows that the night's anonymized version was made of",
+            need=f"the rows of raw version {raw}, which are to be scored",
             got="none, or those of another delivery",
-            remedy="Run the night again.",
+            remedy="Run the night and the retraining again.",
         )
     both = release(validated.scan(), plan, ws.secrets(declaration.name))
-    return pl.concat(both).with_columns(pl.lit(night).alias(PARTITION))
+    return pl.concat(both).with_columns(pl.lit(night).alias(PARTITION), pl.lit(raw).alias(RAW))

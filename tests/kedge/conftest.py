@@ -74,17 +74,19 @@ class Bank:
         self.declaration = Declaration.named("bank", everything)
         return self.declaration
 
-    def night(self, number: int, rows: int = 500, frame: pl.DataFrame | None = None, **how: Any) -> str:
-        """Store and release a night; its partition."""
+    def night(
+        self, number: int, rows: int = 500, frame: pl.DataFrame | None = None, delivery: int = 0, **how: Any
+    ) -> str:
+        """Store and release a night, or another delivery of it; its partition."""
         partition = (date(2026, 1, 1) + timedelta(days=number)).isoformat()
-        validated = people(number, rows, **how) if frame is None else frame
+        validated, raw = people(number, rows, **how) if frame is None else frame, 1_000 * delivery + number
 
         def write(draft: Draft) -> Findings:
             draft.write_frame(validated)
-            return Findings(notes={"raw": f"v{number:032x}"})
+            return Findings(notes={"raw": f"v{raw:032x}"})
 
         dataset = self.ws.dataset("bank", "validated")
-        stored = produce(dataset, partition, inputs={"raw": str(number)}, declared={}, code=1, write=write)
+        stored = produce(dataset, partition, inputs={"raw": str(raw)}, declared={}, code=1, write=write)
         assert stored.released
         released = anonymize(self.ws, self.declaration, partition)
         assert released.released, released.reason

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from kedge.errors import Terminal
 from kedge.evaluation.evaluate import evaluate
-from kedge.lake import ALL
+from kedge.lake import ALL, Version, raw_ancestor
 from kedge.scoring.official import official
 
 FILE = "official/test.csv"
@@ -97,18 +97,23 @@ def test_its_figures_stand_beside_the_others_and_decide_nothing(tested: Any) -> 
     assert outcome.facts["test_auc_challenger"] == figures["challenger"]["auc"]["value"]
 
 
+def placed(version: Version) -> pl.DataFrame:
+    raw = {"_partition": ALL, "_raw": raw_ancestor(version)}
+    return version.scan().collect().with_columns(pl.lit(text).alias(name) for name, text in raw.items())
+
+
 def test_a_model_sees_it_through_its_own_plan(tested: Any) -> None:
     model = tested.ws.dataset("bank", "model").current(ALL)
     before = official(tested.ws, tested.declaration)
     assert before is not None
-    frame = before.version.scan().collect().with_columns(pl.lit(ALL).alias("_partition"))
+    frame = placed(before.version)
     scores = before.score(model, frame)
     born = {"born": {"type": "date", "privacy": {"bins": "20y"}, "quasi": True}}
     tested.declare(born, evaluation={"slices": ["plan"], "test": FILE})
     after = official(tested.ws, tested.declaration)
     assert after is not None
     assert after.version.id != before.version.id
-    coarse = after.version.scan().collect().with_columns(pl.lit(ALL).alias("_partition"))
+    coarse = placed(after.version)
     assert np.array_equal(after.score(model, coarse), scores)
 
 

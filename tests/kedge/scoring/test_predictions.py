@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from kedge.errors import Terminal
-from kedge.lake import ALL, Version
+from kedge.lake import ALL, Version, raw_ancestor
 from kedge.registry.store import Registry
 from kedge.scoring import everybody, load_model, predict, scorer
 from kedge.scoring.night import score_night
@@ -121,11 +121,32 @@ def test_a_model_is_scored_through_its_own_plan_whatever_the_declaration_says_no
     assert all(o.written for o in found)
     after = read(bank, "predictions_restricted", night)
     assert after.equals(before)
-    rows = read(bank, "anonymized", night).with_columns(pl.lit(night).alias("_partition"))
+    rows = placed(bank, night)
     score = scorer(bank.ws, bank.declaration)(champion(bank), rows)
     expected = rows.select("_row").join(before, on="_row", how="left", maintain_order="left")
     both = expected["released"].to_numpy()
     assert np.array_equal(score[both], expected["score"].to_numpy()[both])
+
+
+def placed(bank: Any, night: str) -> pl.DataFrame:
+    """The night's released rows with what says where they are from."""
+    version = bank.ws.dataset("bank", "anonymized").current(night)
+    place = {"_partition": night, "_raw": raw_ancestor(version)}
+    return version.scan().collect().with_columns(pl.lit(text).alias(name) for name, text in place.items())
+
+
+def test_rows_of_a_night_that_was_delivered_again_are_scored_as_they_came(bank: Any) -> None:
+    """Positions of two deliveries mean different people; by position alone a champion would be given strangers."""
+    night = bank.night(2)
+    rows = placed(bank, night)
+    expected = scorer(bank.ws, bank.declaration)(champion(bank), rows)
+    bank.declare({"born": {"type": "date", "privacy": {"bins": "20y"}, "quasi": True}})
+    others = (
+        read(bank, "validated", night).reverse().with_columns(pl.int_range(pl.len(), dtype=pl.UInt64).alias("_row"))
+    )
+    assert bank.night(2, frame=others, delivery=1) == night
+    assert placed(bank, night)["_raw"][0] != rows["_raw"][0]
+    assert np.array_equal(scorer(bank.ws, bank.declaration)(champion(bank), rows), expected)
 
 
 def test_rows_without_their_place_cannot_be_looked_up_for_another_plan(bank: Any) -> None:
