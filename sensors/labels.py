@@ -52,7 +52,7 @@ def sensor(declaration: Declaration) -> dg.SensorDefinition:
 
 def _next(settings: Settings, declaration: Declaration, pending: dict[str, str]) -> dg.RunRequest | None:
     """Request for the oldest labels that are not joined; takes them, and stored ones, off `pending`."""
-    from kedge.labels.due import again, arrived, night, taken
+    from kedge.labels.due import again, delivered, night
     from kedge.source.stored import current
     from kedge.workspace import Workspace
 
@@ -62,7 +62,7 @@ def _next(settings: Settings, declaration: Declaration, pending: dict[str, str])
         if rows is None:
             continue
         sha256 = pending.pop(partition)
-        if arrived(workspace, declaration, partition) and not taken(workspace, declaration, partition):
+        if delivered(workspace, declaration, partition):
             before = current(workspace, declaration, partition, "labels_raw")
             return dg.RunRequest(run_key=f"{partition}@{sha256} on {rows} after {before}", partition_key=partition)
     for partition, what in again(workspace, declaration):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kedge.source.calendar import delivery_files
-from kedge.source.stored import stored
+from kedge.source.stored import due
 from kedge.spec import Declaration
 from kedge.spec.labels import contract
 from kedge.workspace import Workspace
@@ -23,9 +23,9 @@ def night(ws: Workspace, declaration: Declaration, partition: str) -> str | None
     return None if version is None else version.id
 
 
-def taken(ws: Workspace, declaration: Declaration, partition: str) -> bool:
-    """Whether the very file that lies in the inbox is in the lake already."""
-    return stored(ws, contract(declaration), partition, "labels_raw")
+def delivered(ws: Workspace, declaration: Declaration, partition: str) -> bool:
+    """Whether labels lie in the inbox that have to be taken in, see `kedge.source.stored.due`."""
+    return due(ws, contract(declaration), partition, "", "labels_raw")
 
 
 def again(ws: Workspace, declaration: Declaration) -> Iterator[tuple[str, str]]:

@@ -19,15 +19,19 @@ def current(ws: "Workspace", declaration: Declaration, partition: str, dataset: 
     return None if version is None else version.id
 
 
-def due(ws: "Workspace", declaration: Declaration, partition: str, digest: str) -> bool:
-    """Whether a night has to run: its delivery is there and not the one that is stored.
+def due(ws: "Workspace", declaration: Declaration, partition: str, digest: str, dataset: str = "raw") -> bool:
+    """Whether a night has to run: its delivery is there and not the one that is stored, or is not to stay there.
+
+    Where `source.after` is not `keep`, a file that is sent again goes as the first one did: its night writes nothing
+    and tidies up.
 
     Args:
         digest: keyed digest of the day's rows, where the rows say which day they belong to; else of no importance.
     """
     if declaration.source.date_column is None:
-        return _is_there(ws, declaration, partition) and not stored(ws, declaration, partition)
-    version = ws.dataset(declaration.name, "raw").current(partition)
+        may_stay = declaration.source.after == "keep"
+        return _is_there(ws, declaration, partition) and not (may_stay and stored(ws, declaration, partition, dataset))
+    version = ws.dataset(declaration.name, dataset).current(partition)
     return version is None or version.manifest.inputs["delivery"] != digest
 
 

@@ -1,5 +1,6 @@
 """Outcomes that arrive later, from the delivery to the model in production, through Dagster."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from assets import LABELS, NIGHTLY, RETRAIN
 from assets.columns import metadata
+from kedge.labels.label import label
 from kedge.lake import ALL, Version, raw_ancestor
 from kedge.registry.store import Registry
 from kedge.settings import Settings
@@ -209,6 +211,39 @@ def test_a_labels_file_waits_for_its_night_and_is_asked_for_once(pipeline: Pipel
     assert pipeline.run("nightly", day).success
     (again,) = tick(there.cursor).run_requests or []
     assert again.run_key != request.run_key
+
+
+def test_labels_that_somebody_took_meanwhile_are_asked_for_no_more(pipeline: Pipeline, bank: Bank) -> None:
+    """With `after: delete` their file has gone when the sensor looks; it goes on with the next."""
+    settings, (first, second) = pipeline.settings, (bank.night(1), bank.night(2))
+    declared = pipeline.declaration.labels
+    assert declared is not None
+    declaration = pipeline.declaration.model_copy(update={"labels": declared.model_copy(update={"after": "delete"})})
+    days = [night.date.isoformat() for night in (first, second)]
+    pending = json.dumps({"seen": {}, "pending": dict.fromkeys(days, "")})
+    for night, day in zip((first, second), days, strict=True):
+        _deliver(night.frame, settings, day)
+        assert pipeline.run("nightly", day).success
+        _label(night.frame, settings, day)
+    path = settings.data / "labels" / f"{days[0]}.csv"
+    again = path.read_bytes()
+    label(pipeline.ws, declaration, days[0])
+    assert not path.exists()
+
+    def asked() -> list[str | None]:
+        with (
+            dg.DagsterInstance.ephemeral() as idle,
+            dg.build_sensor_context(instance=idle, cursor=pending) as context,
+        ):
+            result = triggers.sensor(declaration)(context)
+        assert isinstance(result, dg.SensorResult)
+        return [request.partition_key for request in result.run_requests or []]
+
+    assert asked() == days[1:]
+    path.write_bytes(again)
+    assert asked() == days[:1], "sent again, it is tidied away again"
+    assert not label(pipeline.ws, declaration, days[0]).labels.written
+    assert not path.exists()
 
 
 def test_overdue_labels_are_reported(pipeline: Pipeline, bank: Bank) -> None:

@@ -206,7 +206,7 @@ def test_kill_9_while_it_tidies_up_loses_no_file(ws, declare, folder, settings):
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert [path.name for path in folder.iterdir()] == ["b.csv"]
     declaration = declare(**source)
-    assert not due(ws, declaration, DAY, "")
+    assert due(ws, declaration, DAY, ""), "what is left has to go"
     after = take(ws, declaration, DAY)
     assert (ids(after), after.written, list(folder.iterdir())) == (["C1", "C2"], False, [])
 
