@@ -6,6 +6,12 @@ from typing import Any
 
 Fact = bool | int | float | str | None
 
+FEWEST_PEOPLE = 11
+"""Whoever reads facts, reports and model files finds no number about fewer people than that."""
+
+FEWEST_PEOPLE = 11
+"""Whoever reads facts, reports and model files finds no number about fewer people than that."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Check:

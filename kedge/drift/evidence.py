@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kedge.drift.column import OTHER, Column, Side
+from kedge.outcome import FEWEST_PEOPLE
 
-FEWEST_PEOPLE = 11
 _LEVELS = np.linspace(0.02, 0.98, 49)
 
 

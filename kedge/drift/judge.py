@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from kedge.drift import column as columns
 from kedge.drift import evidently
 from kedge.drift.column import Column
-from kedge.drift.evidence import FEWEST_PEOPLE, evidence
+from kedge.drift.evidence import evidence
 from kedge.drift.noise import noise_bound, noise_level
 from kedge.drift.sample import Sample
 from kedge.drift.verdict import METHODS, ColumnVerdict, DayVerdict, Measured, day_verdict
+from kedge.outcome import FEWEST_PEOPLE
 
 if TYPE_CHECKING:
     from kedge.spec import Declaration

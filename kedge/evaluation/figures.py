@@ -10,7 +10,8 @@ from kedge.evaluation import counts
 from kedge.evaluation.bootstrap import Interval, Replicates, replicate
 from kedge.evaluation.heldout import HeldOut
 from kedge.evaluation.metrics import Floats
-from kedge.evaluation.slices import MIN_PEOPLE, Slices, cut
+from kedge.evaluation.slices import Slices, cut
+from kedge.outcome import FEWEST_PEOPLE
 from kedge.spec.gates import Metric
 
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
@@ -50,7 +51,7 @@ class Figures:
             enough: whether the rows reach the floor.
             seed: of the bootstrap.
         """
-        shown = held.people >= MIN_PEOPLE
+        shown = held.people >= FEWEST_PEOPLE
         declaration = held.declaration
         outcomes: Any = {"task": declaration.task, "exposure": held.exposure, "seed": seed}
         slices = held.frame.select(declaration.evaluation.slices)
@@ -100,7 +101,7 @@ class Figures:
 
 def lead(held: HeldOut, scores: Floats, seed: int) -> dict[str, Any] | None:
     """The leading figure of one model on some rows, as JSON; None below 11 people."""
-    if held.people < MIN_PEOPLE:
+    if held.people < FEWEST_PEOPLE:
         return None
     declaration = held.declaration
     found = replicate(

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from kedge.evaluation.metrics import Bools, Floats
 from kedge.evaluation.sets import Count
 from kedge.lake import PARTITION, ROW
+from kedge.people.holdout import BLOCK_ROWS
 from kedge.spec import Declaration
-
-BLOCK_ROWS = 50
-"""Without a subject, so many consecutive rows of a night are resampled together: neighbours are often alike."""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from kedge.evaluation.bootstrap import Interval, replicate
 from kedge.evaluation.counts import deviance_gain
 from kedge.evaluation.metrics import Bools, Floats, auc
 from kedge.evaluation.regression import r2
+from kedge.outcome import FEWEST_PEOPLE
 from kedge.spec.gates import LEAD, Metric, Task
 
 MIN_ROWS = 100
 MIN_RARER = 10
-MIN_PEOPLE = 11
 MISSING = "(missing)"
 
 
@@ -126,7 +126,7 @@ class _Rows:
         """Rows, people and, of two classes, rows of the rarer one; of counts, rows above 0."""
         rows, positives = len(self.y), int((self.y > 0).sum())
         telling = {"binary": min(positives, rows - positives), "regression": rows, "count": positives}[self.task]
-        return rows >= MIN_ROWS and telling >= MIN_RARER and len(np.unique(self.units)) >= MIN_PEOPLE
+        return rows >= MIN_ROWS and telling >= MIN_RARER and len(np.unique(self.units)) >= FEWEST_PEOPLE
 
     @property
     def figure(self) -> float:

@@ -8,7 +8,7 @@ import polars as pl
 
 from kedge import faults
 from kedge.lake import ALL, ROW, Draft, Outcome, Version, produce, raw_ancestor
-from kedge.outcome import Fact, Findings
+from kedge.outcome import FEWEST_PEOPLE, Fact, Findings
 from kedge.registry.store import Registry
 from kedge.scoring.night import RELEASED, SCORE, score_everybody, sources
 from kedge.spec import Declaration
@@ -16,7 +16,6 @@ from kedge.workspace import Workspace
 
 # Raised by hand whenever the same inputs would give other rows; a golden digest in the tests guards it.
 CODE_VERSION = 1
-_MIN_PEOPLE = 11
 _FIRST_ROWS = 1_000  # nearly always enough of them to know, without counting the people of a million rows
 
 faults.register("scoring.predictions.after")
@@ -79,7 +78,7 @@ class _Night:
 
     def _findings(self, rows: pl.DataFrame) -> Findings:
         facts: dict[str, Fact] = {"rows": len(rows), "model": self.model.id}
-        if any(self._people(part) >= _MIN_PEOPLE for part in (rows.head(_FIRST_ROWS), rows)):
+        if any(self._people(part) >= FEWEST_PEOPLE for part in (rows.head(_FIRST_ROWS), rows)):
             facts["score_mean"] = float(rows[SCORE].to_numpy().mean())
         return Findings(facts=facts, notes={"raw": raw_ancestor(self.validated), "model": self.model.id})
 

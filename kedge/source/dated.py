@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from kedge.errors import Terminal, Transient
-from kedge.lake import Outcome
+from kedge.lake import ROW, Outcome
 from kedge.moment import local, moment
 from kedge.outcome import Check, Findings
 from kedge.source import calendar
@@ -21,7 +21,6 @@ from kedge.source.delivery import Together, check_day
 from kedge.source.file import source_manifest
 from kedge.source.inbox import checked, identity
 from kedge.source.intake import Intake
-from kedge.source.read import ROW
 from kedge.spec.canonical import canonical
 
 _DAY = ".day"  # no declared name can hold a dot

@@ -13,12 +13,11 @@ from typing import Protocol
 import polars as pl
 
 from kedge.errors import Terminal
-from kedge.lake import Outcome, Version
+from kedge.lake import ROW, Outcome, Version
 from kedge.outcome import Findings
 from kedge.source import limits
 from kedge.source.inbox import checked, identity, tidy
 from kedge.source.intake import CODE_VERSION, Intake
-from kedge.source.read import ROW
 from kedge.spec.canonical import canonical, digest
 
 _NAMES_SHOWN = 10

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import polars as pl
 
 from kedge.errors import Terminal
+from kedge.lake import ROW
 from kedge.source import limits
 from kedge.source.columnar import Columnar
 from kedge.source.delimited import Delimited
@@ -21,7 +22,6 @@ from kedge.source.jsonlines import JsonLines
 from kedge.source.reader import Expected, Reader
 from kedge.spec.dialect import SUFFIXES, Dialect, Format
 
-ROW = "_row"
 _READERS: dict[Format, type[Reader]] = {"csv": Delimited, "jsonl": JsonLines, "parquet": Columnar}
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kedge.outcome import FEWEST_PEOPLE
 from kedge.training.arrow import Codes, distinct
-from kedge.training.numeric import PEOPLE
 
 OTHER, MISSING, RESERVED = 0, 1, 2
 MOST = 1000  # the most frequent are kept; more would be an identifier
@@ -23,14 +23,14 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, values: pa.Array, people: Codes) -> Self:
-        """Values that at least `PEOPLE` distinct persons have."""
+        """Values that at least `FEWEST_PEOPLE` distinct persons have."""
         encoded = values.drop_null().dictionary_encode()
         owners = people[pc.is_valid(values).to_numpy(zero_copy_only=False)]
         span = owners.max(initial=0) + 1
         word = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         held = np.bincount(distinct(word * span + owners) // span, minlength=len(encoded.dictionary))
         common = sorted(zip(-held, encoded.dictionary.to_pylist(), strict=True))[:MOST]
-        return cls(tuple(sorted(word for minus, word in common if -minus >= PEOPLE)))
+        return cls(tuple(sorted(word for minus, word in common if -minus >= FEWEST_PEOPLE)))
 
     @property
     def num_buckets(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kedge.errors import Terminal
+from kedge.outcome import FEWEST_PEOPLE
 from kedge.training import arrow
 from kedge.training.arrow import Codes, Floats
 from kedge.training.config import Config
@@ -15,7 +16,6 @@ from kedge.training.device import Device, choose
 from kedge.training.head import Head, Kind
 from kedge.training.loop import optimize
 from kedge.training.model import TabularModel
-from kedge.training.numeric import PEOPLE
 from kedge.training.phase import Epoch, Rows
 from kedge.training.preprocess import Encoded, Encoder, Feature
 
@@ -124,7 +124,7 @@ def fit(
     people = _people(learned_from, examples.subject)
     encoder = Encoder.fit(learned_from, examples.features, people, bins=config.bins)
     encoded = encoder.encode(examples.table)
-    enough = len(np.unique(people)) >= PEOPLE
+    enough = len(np.unique(people)) >= FEWEST_PEOPLE
     rates = (y_B[known], None if exposure_B is None else exposure_B[known])
     head = Head.fit(examples.kind, *rates) if enough else Head(examples.kind)
     searched, judged = (_rows(encoded, head, y_B, exposure_B, side) for side in (train, validation))

@@ -10,10 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from kedge.outcome import FEWEST_PEOPLE
 from kedge.training.arrow import Codes, Floats, distinct
-
-PEOPLE = 11
-"""Fewest persons that an edge or a category stands for: anything that people read is about at least so many."""
 
 SPAN = sqrt(3)  # positions of the training rows are about uniform on [-SPAN, SPAN]: mean 0, variance 1
 
@@ -68,7 +66,7 @@ class Pieces:
 
 
 def _means(values: Floats, people: Codes, group: Codes) -> Floats:
-    """Mean of each group, every person counted once, after merging until a group holds `PEOPLE`; strictly ascending."""
+    """Mean of each group, every person counted once, once a group holds `FEWEST_PEOPLE`; strictly ascending."""
     person = np.unique(people, return_inverse=True)[1]
     merged = _merge(person, group)
     if merged is None:
@@ -82,16 +80,16 @@ def _means(values: Floats, people: Codes, group: Codes) -> Floats:
 
 
 def _merge(person: Codes, group: Codes) -> Codes | None:
-    """Each row's new group: neighbouring groups joined until each holds `PEOPLE`; None if there are fewer in all."""
+    """Each row's new group: neighbours joined until each holds `FEWEST_PEOPLE`; None if there are fewer in all."""
     home, owner = np.divmod(distinct(group * (person.max() + 1) + person), person.max() + 1)
     owners = np.split(owner, np.flatnonzero(np.diff(home)) + 1)
     new, number, held = np.zeros(len(owners), np.int64), 0, set[int]()
     for old, own in enumerate(owners):
-        if len(held) >= PEOPLE:
+        if len(held) >= FEWEST_PEOPLE:
             number, held = number + 1, set()
         new[old] = number
-        held |= set(own[:PEOPLE].tolist())
-    if len(held) < PEOPLE:  # the last group is short: it joins the one before
+        held |= set(own[:FEWEST_PEOPLE].tolist())
+    if len(held) < FEWEST_PEOPLE:  # the last group is short: it joins the one before
         if number == 0:
             return None
         new[new == number] = number - 1

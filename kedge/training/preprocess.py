@@ -1,7 +1,7 @@
 """Preprocessing that is part of the model: fitted on the training rows, saved and applied with it.
 
-It is also evidence that people read, so nothing in it stands for fewer than `PEOPLE` persons: edges are means over at
-least that many, extremes are clipped to the outermost edges, rarer categories share one bucket.
+It is also evidence that people read, so nothing in it stands for fewer than `FEWEST_PEOPLE` persons: edges are means
+over at least that many, extremes are clipped to the outermost edges, rarer categories share one bucket.
 """
 
 from collections.abc import Mapping, Sequence

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from kedge.drift import evidently
 from kedge.drift.column import Column, Side
-from kedge.drift.evidence import FEWEST_PEOPLE, evidence
+from kedge.drift.evidence import evidence
+from kedge.outcome import FEWEST_PEOPLE
 
 
 def people_by_value(side: Side) -> dict[float, int]:

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kedge.training.numeric import PEOPLE, SPAN, Pieces
+from kedge.outcome import FEWEST_PEOPLE
+from kedge.training.numeric import SPAN, Pieces
 
 
 def everyone(values: list[float]) -> np.ndarray:
@@ -51,7 +52,7 @@ def test_every_person_counts_once_in_an_edge() -> None:
     assert Pieces.fit(values, people, bins=1).edges == (pytest.approx(1 / 11),)
 
 
-@pytest.mark.parametrize("known", [0, 1, PEOPLE - 1])
+@pytest.mark.parametrize("known", [0, 1, FEWEST_PEOPLE - 1])
 def test_fewer_than_eleven_people_give_no_edge(known: int) -> None:
     values = np.concatenate([np.arange(float(known)), [np.nan] * 30])
     pieces = Pieces.fit(values, everyone(values), bins=8)
@@ -79,7 +80,7 @@ def test_every_edge_stands_for_eleven_people(rows: list[tuple[int, int]], bins: 
     people, values = np.array([who for who, _ in rows]), np.array([float(value) for _, value in rows])
     edges = np.array(Pieces.fit(values, people, bins).edges)
     assert np.all(np.diff(edges) > 0)
-    assert (edges.size == 0) == (len(set(people)) < PEOPLE)
+    assert (edges.size == 0) == (len(set(people)) < FEWEST_PEOPLE)
     # Every edge is the mean over the people of an interval of values that eleven of them have a value in.
     for edge in edges:
         assert any(_is_mean(edge, values, people, low, high) for low, high in _intervals(values))
@@ -94,7 +95,7 @@ def _is_mean(edge: float, values: np.ndarray, people: np.ndarray, low: float, hi
     inside = (values >= low) & (values <= high)
     owners = set(people[inside])
     own = [values[inside & (people == who)].mean() for who in owners]
-    return len(owners) >= PEOPLE and bool(np.isclose(np.mean(own), edge))
+    return len(owners) >= FEWEST_PEOPLE and bool(np.isclose(np.mean(own), edge))
 
 
 def test_json_round_trip() -> None:
