@@ -25,10 +25,26 @@ pytestmark = pytest.mark.faults
 Ask = Callable[..., dict[str, Any]]
 
 
+def _declare(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    """The bank's declaration with changes, below `tmp_path / "pipelines"`."""
+    text = (ROOT / "pipelines/bank/defs.yaml").read_text()
+    for old, new in changes:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    defs = tmp_path / "pipelines" / "bank" / "defs.yaml"
+    defs.parent.mkdir(parents=True)
+    defs.write_text(text)
+    return defs
+
+
 @pytest.fixture
 def planted(tmp_path: Path) -> list[Planted]:
-    """Deliveries in the inbox, every value of which occurs nowhere else."""
-    declaration = load(ROOT / "pipelines/bank/defs.yaml")
+    """Deliveries in the inbox, every value of which occurs nowhere else.
+
+    The margin lets every first model that learned something into production: on 600 held-out rows it is not to hang
+    on the lot of who they are.
+    """
+    declaration = load(_declare(tmp_path, ("margin: 0.005", "margin: 0.2"), ('"<= 0.10"', '"<= 0.30"')))
     found = [plant(declaration, ROWS, broken=BROKEN, seed=number) for number in range(len(NIGHTS))]
     for night, delivery in zip(NIGHTS, found, strict=True):
         delivery.write(tmp_path / "bank" / "data" / "inbox" / f"{night}.csv", declaration)
@@ -37,7 +53,7 @@ def planted(tmp_path: Path) -> list[Planted]:
 
 @pytest.fixture
 def ask(tmp_path: Path, planted: list[Planted]) -> Iterator[Ask]:
-    with _asking(tmp_path / "bank", ROOT / "pipelines", planted[0].values["email"][0]) as asking:
+    with _asking(tmp_path / "bank", tmp_path / "pipelines", planted[0].values["email"][0]) as asking:
         yield asking
 
 
@@ -98,16 +114,11 @@ def test_no_crash_and_no_failure_in_any_asset_leaves_a_value(ask: Ask, planted: 
 @pytest.fixture
 def late(tmp_path: Path) -> Planted:
     """A bank whose outcomes come in a file of their own; some contradict each other, some cannot be read."""
-    text = (ROOT / "pipelines/bank/defs.yaml").read_text()
-    for old, new in (
+    defs = _declare(
+        tmp_path,
         ("{type: bool, role: target}", "{type: bool, role: target, from: labels}"),
         ('{date}.csv"}\n', '{date}.csv"}\n  labels: {files: "labels/{date}.csv", on: [customer_id]}\n'),
-    ):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    defs = tmp_path / "pipelines" / "bank" / "defs.yaml"
-    defs.parent.mkdir(parents=True)
-    defs.write_text(text)
+    )
     delivery, data = plant(load(defs), ROWS, broken=BROKEN, seed=11), tmp_path / "bank" / "data"
     outcomes = delivery.frame.select("customer_id", "left")
     contradicting = outcomes[BROKEN : 2 * BROKEN].with_columns(
