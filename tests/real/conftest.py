@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from kedge.keys import new_key
-from kedge.lake import secret
+from kedge.lake import Secrets, secret
 from kedge.settings import Settings
 from kedge.spec import load
 from kedge.testing.replay import Replay
 from kedge.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-HOLDOUT = bytes(range(32))
-"""Decides who is held out. Fixed, so that the figures are the same every time; see `champion.margin` of the bank."""
+TOKEN, HOLDOUT = bytes(range(32, 64)), bytes(range(32))
+"""Decide who is held out: people by their token. Fixed, so that the figures are the same every time; see
+`champion.margin` of the bank."""
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,10 @@ def begin(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Callable
 
 
 def _hold_out(settings: Settings, pipeline: str) -> None:
-    """A lake whose secrets are made already: those of the hold-out known, all others random as ever."""
-    made: Iterator[Callable[[], bytes]] = iter([new_key, lambda: HOLDOUT, new_key, new_key])
+    """A lake whose secrets are made already: those of tokens and hold-out known, the others random as ever."""
+    made: Iterator[Callable[[], bytes]] = iter([lambda: TOKEN, lambda: HOLDOUT, new_key, new_key])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(secret, "new_key", lambda: next(made)())
-        found = Workspace.open(settings).secrets(pipeline).holdout
-    assert found == HOLDOUT
+        found = Workspace.open(settings).secrets(pipeline)
+    assert found.holdout == HOLDOUT
+    assert found.token("a") == Secrets({"token": TOKEN}).token("a")
