@@ -75,8 +75,9 @@ def test_nobody_is_found_outside_the_lake(played: Path) -> None:
     inbox = played / "demo" / "data"
     nights = [pl.read_csv(path, infer_schema=False) for path in sorted(inbox.rglob("*.csv"))]
     assert len(nights) == 42
-    people = pl.concat([night.select("customer_id", "email", "phone") for night in nights])
+    # not the ids: C0030091 occurs by chance in the hexadecimal digests that Dagster's database is full of
+    people = pl.concat([night.select("email", "phone") for night in nights])
     values = [value for column in people.iter_columns() for value in column.drop_nulls().unique() if len(value) >= 6]
-    assert len(values) > 90_000
+    assert len(values) > 50_000
     assert {hit.index for hit in search(values, inbox)} == set(range(len(values))), "what is there is found"
     assert search(values, played / "demo" / "home", played / "demo" / "keys", played / "temporary") == []
