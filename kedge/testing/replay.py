@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,16 @@ class Replay:
             printed.write(done.stdout + done.stderr)
         sys.stdout.write(f"kedge {' '.join(words)}: {time.monotonic() - started:.0f} s\n")
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def play(self, history: Sequence[str], judged: Sequence[str]) -> None:
+        """Nights of history, the first champion, nights that it scores with their hand-outs, and the status."""
+        self.kedge("check")
+        self.kedge("run", "--partition", history[0], "--until", history[-1])
+        self.kedge("run", "--partition", history[-1], "--job", "retrain")
+        self.kedge("run", "--partition", judged[0], "--until", judged[-1])
+        for night in judged:
+            self.hand_out(night)
+        self.report()
 
     def hand_out(self, date: str) -> None:
         """Write the predictions of a night to `scores`."""

@@ -24,13 +24,7 @@ JUDGED = days("2026-02-02", "2026-02-10")
 def replay(begin: Callable[[str], Replay]) -> Replay:
     """History, first champion, nights after it, their predictions and the status: all by the command line."""
     replay = begin(PIPELINE)
-    replay.kedge("check")
-    replay.kedge("run", "--partition", HISTORY[0], "--until", HISTORY[-1])
-    replay.kedge("run", "--partition", HISTORY[-1], "--job", "retrain")
-    replay.kedge("run", "--partition", JUDGED[0], "--until", JUDGED[-1])
-    for date in JUDGED:
-        replay.hand_out(date)
-    replay.report()
+    replay.play(HISTORY, JUDGED)
     return replay
 
 

@@ -26,13 +26,7 @@ JUDGED = days("2026-01-10", "2026-01-12")
 def replay(begin: Callable[[str], Replay]) -> Replay:
     """Nine nights, the first champion, three nights that it scores, and the status."""
     replay = begin("diabetes130")
-    replay.kedge("check")
-    replay.kedge("run", "--partition", HISTORY[0], "--until", HISTORY[-1])
-    replay.kedge("run", "--partition", HISTORY[-1], "--job", "retrain")
-    replay.kedge("run", "--partition", JUDGED[0], "--until", JUDGED[-1])
-    for night in JUDGED:
-        replay.hand_out(night)
-    replay.report()
+    replay.play(HISTORY, JUDGED)
     return replay
 
 

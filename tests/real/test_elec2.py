@@ -26,13 +26,7 @@ JUDGED = days("1997-06-23", "1997-07-06")
 def replay(begin: Callable[[str], Replay]) -> Replay:
     """Six weeks, the first champion, two weeks that it scores, and the status."""
     replay = begin("elec2")
-    replay.kedge("check")
-    replay.kedge("run", "--partition", HISTORY[0], "--until", HISTORY[-1])
-    replay.kedge("run", "--partition", HISTORY[-1], "--job", "retrain")
-    replay.kedge("run", "--partition", JUDGED[0], "--until", JUDGED[-1])
-    for night in JUDGED:
-        replay.hand_out(night)
-    replay.report()
+    replay.play(HISTORY, JUDGED)
     return replay
 
 
