@@ -20,6 +20,7 @@ from kedge.spec import Declaration, load
 from kedge.status import status
 from kedge.testing.bank import Bank
 from kedge.testing.delivery import drop
+from kedge.testing.known import hold_out
 from kedge.testing.planted import plant, search
 from kedge.training.nights import STALE, UNLABELLED
 from kedge.training.training_set import assemble
@@ -71,6 +72,7 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(late: Settings, declaration: Declaration) -> Iterator[Pipeline]:
+    hold_out(late, NAME)
     with instance(late) as dagster:
         yield Pipeline(late, declaration, dagster)
 
