@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"PYTHON: needs Python 3.11; got {v[0]}.{v[1]}. Install python3.11 and python3.11-venv, or set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,k8s]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[aws,dev,k8s]'
 	@touch $@
 
 demo: $(READY)  ## watch the whole loop: a simulated bank, 12 nights, drift, a retraining, a refusal

@@ -1,0 +1,1 @@
+"""Everything stored of a pipeline, looked at as an auditor would."""
