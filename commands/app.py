@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from kedge.errors import KedgeError
+from kedge.exitcode import exit_code
 from kedge.offline import silence
 from kedge.settings import Settings
 
@@ -100,11 +101,11 @@ def up(
 
 
 def main() -> None:
-    """Entry point: kedge's own errors are one message and exit code 2, not a traceback."""
+    """Entry point: kedge's own errors are one message and an exit code (`kedge.exitcode`), not a traceback."""
     silence()
     try:
         app()
     except KedgeError as error:
         Console(stderr=True).print(f"[bold red]error[/] {type(error).__name__}: ", end="")
         Console(stderr=True).print(str(error), markup=False, highlight=False)
-        sys.exit(2)
+        sys.exit(exit_code(error))

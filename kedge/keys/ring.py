@@ -155,6 +155,7 @@ class KeyRing:
             need=f"the key ring of lake {self._lake_id}",
             got="bytes that are no key ring" if lake is None else "the key ring of another lake",
             remedy="Restore the ring of this lake from its backup.",
+            part="ring",
         )
 
     def _missing(self) -> Terminal:
@@ -185,7 +186,7 @@ def _parsed(wrapped: Wrapped, what: str) -> tuple[str, bytes]:
         return str(wrapped["kek"]), base64.b64decode(wrapped["wrapped"], validate=True)
     except (KeyError, TypeError, ValueError):
         remedy = "Restore the file from a backup."
-        raise Tampered(what, need="a wrapped key", got="something else", remedy=remedy) from None
+        raise Tampered(what, need="a wrapped key", got="something else", remedy=remedy, part="keys") from None
 
 
 def _bound(pipeline: str, zone: str, kek: str, context: bytes) -> bytes:

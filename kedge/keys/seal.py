@@ -10,7 +10,10 @@ _NONCE_BYTES = 12
 
 
 class WrongKey(Tampered):
-    """A ciphertext does not open under this key and context: another key, altered bytes, or moved from elsewhere."""
+    """A ciphertext does not open under this key and context: another key, altered bytes, or moved from elsewhere.
+
+    Its part is `key` until somebody who knows that the key is right says what the bytes belong to.
+    """
 
 
 def new_key() -> bytes:
@@ -49,4 +52,5 @@ def unseal(key: bytes, sealed: bytes, context: bytes, *, what: str) -> bytes:
         need="the key it was encrypted with and the place it was written to",
         got="a wrong key, altered bytes, or bytes from another place",
         remedy="Check that KEDGE_KEYS is the key ring of this lake; otherwise restore the file from a backup.",
+        part="key",
     )

@@ -60,6 +60,7 @@ class Dataset:
                 need="a pointer to a version that passed its blocking checks",
                 got="one that did not",
                 remedy="Restore the pointer from a backup, or run the stage again.",
+                part="pointer",
             )
         return version
 

@@ -120,4 +120,4 @@ def _create(root: Path, keys_folder: Path) -> str:
 
 def _damaged(got: str) -> Tampered:
     need, remedy = "the id of the lake", "Restore the file from a backup: the key ring is kept under this id."
-    return Tampered(_FILE, need=need, got=got, remedy=remedy)
+    return Tampered(_FILE, need=need, got=got, remedy=remedy, part="lake")

@@ -113,4 +113,5 @@ def _mac(body: Mapping[str, Any], secret: bytes) -> str:
 
 def _tampered(place: str, got: str) -> Tampered:
     remedy = "Restore the version from a backup, or run its stage again."
-    return Tampered(f"{place}/{MANIFEST}", need="the manifest that was written there", got=got, remedy=remedy)
+    need = "the manifest that was written there"
+    return Tampered(f"{place}/{MANIFEST}", need=need, got=got, remedy=remedy, part="manifest")

@@ -62,6 +62,7 @@ def read_pointer(folder: Path, place: str) -> Pointer | None:
             need="the pointer to the current version",
             got="bytes that are no pointer",
             remedy="Restore the file from a backup, or remove it and run the stage again.",
+            part="pointer",
         ) from None
 
 

@@ -114,4 +114,5 @@ def _damaged(pipeline: str, got: str) -> Tampered:
         need="the wrapped secrets of the pipeline",
         got=got,
         remedy="Restore the file from a backup: new secrets would give every person a new token.",
+        part="secrets",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from kedge.errors import Tampered, Terminal
+from kedge.errors import Part, Tampered, Terminal
 from kedge.keys import Wrapped
 from kedge.lake import blob, parquet
 from kedge.lake.filekey import FileKey
@@ -57,7 +57,7 @@ class Version:
         if where == self.place:
             return found
         got = f"the manifest of {where}: a swapped version"
-        raise _tampered(f"{self.place}/{MANIFEST}", "the manifest that was written there", got)
+        raise _tampered(f"{self.place}/{MANIFEST}", "the manifest that was written there", got, "manifest")
 
     def scan(self, name: str = ROWS) -> pl.LazyFrame:
         """Lazy frame over a stored frame, without the people who must be left out.
@@ -124,8 +124,12 @@ class Version:
         if recorded is None:
             need = f"one of {', '.join(self.manifest.files) or 'its files (it has none)'}"
             raise Terminal(self.place, need=need, got="the name of another file", remedy="Name a stored file.")
-        check_file_whole(self.path / name, recorded, f"{self.place}/{name}")
+        check_file_whole(self.path / name, recorded, f"{self.place}/{name}", self._part)
         return FileKey(self.path / name, self._key(name), f"{self.place}/{name}".encode())
+
+    @property
+    def _part(self) -> Part:
+        return "model" if self.dataset.name == "model" else "data"
 
     def _key(self, name: str) -> bytes:
         context = f"{self.place}/{name}".encode()
@@ -140,7 +144,7 @@ class Version:
             got = "no such file: the keys were destroyed, or the file was removed"
         except (ValueError, KeyError, TypeError):
             got = "bytes that hold no such key"
-        raise _tampered(f"{self.place}/{KEYS}", "the wrapped keys of its files", got)
+        raise _tampered(f"{self.place}/{KEYS}", "the wrapped keys of its files", got, "keys")
 
 
 def place(dataset: "Dataset", partition: str, version: str) -> str:
@@ -148,5 +152,6 @@ def place(dataset: "Dataset", partition: str, version: str) -> str:
     return f"{dataset.place}/{partition}/{version}"
 
 
-def _tampered(setting: str, need: str, got: str) -> Tampered:
-    return Tampered(setting, need=need, got=got, remedy="Restore the version from a backup, or run its stage again.")
+def _tampered(setting: str, need: str, got: str, part: Part) -> Tampered:
+    remedy = "Restore the version from a backup, or run its stage again."
+    return Tampered(setting, need=need, got=got, remedy=remedy, part=part)

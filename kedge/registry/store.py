@@ -104,6 +104,7 @@ class Registry:
                 need="decision files numbered from 1 without a gap",
                 got=f"{len(found)} files, the last numbered {found[-1]}",
                 remedy="Restore the missing files from a backup: the history of decisions is evidence.",
+                part="decision",
             )
         return found
 
@@ -125,6 +126,7 @@ class Registry:
                 need="a decision as JSON",
                 got="bytes that are not JSON",
                 remedy="Restore the file from a backup: decision files are written once and never changed.",
+                part="decision",
             ) from None
 
     def _conflict(self, number: int) -> Conflict:

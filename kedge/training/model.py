@@ -101,6 +101,7 @@ class TabularModel:
                 need="the weights that were saved together with model.json",
                 got="other bytes, or another format",
                 remedy="Train again; do not use this model.",
+                part="model",
             )
         encoder, config = Encoder.from_json(settings["encoder"]), Config.from_json(settings["config"])
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
