@@ -7,6 +7,8 @@ from typing import Any
 
 from kedge import durable, faults
 from kedge.errors import Conflict
+from kedge.lake import keylock
+from kedge.lake.draft import Draft
 from kedge.lake.manifest import Manifest
 from kedge.lake.pointer import Pointer, read_pointer, swap, writer
 from kedge.lake.version import Version
@@ -33,25 +35,28 @@ class Partition:
 
     def look(self) -> Pointer | None:
         """Read the pointer and remember it: a commit compares with what was seen here."""
-        self._seen = read_pointer(self.folder, self._place)
+        self._seen = read_pointer(self.version.dataset, self.version.partition)
         return self._seen
 
-    def commit(self, manifest: Manifest, scratch: Path | None) -> None:
+    def commit(self, manifest: Manifest, draft: Draft | None) -> None:
         """Make the version current, or keep it unpointed if it was not released.
 
+        Data keys are wrapped here and no sooner: what a rotation finds, and a destruction counts, is all there is.
+
         Args:
-            scratch: the written folder; None when the version is in place and whole.
+            draft: what was written; None when the version is in place and whole.
 
         Raises:
             Conflict: another writer moved the pointer since `look`.
         """
-        with self._locked(), self._journalled(manifest, scratch):
+        with self._wrapping(), self._locked(), self._journalled(manifest, draft):
             durable.sweep(self.folder)
             self._refuse_moved()
-            if scratch is not None:
-                self._put(scratch)
+            if draft is not None:
+                draft.write_keys()
+                self._put(draft.folder)
             if manifest.released:
-                swap(self.folder, self._seen, self.version.id, writer(self.version.dataset.lake.run))
+                swap(self.version, self._seen)
 
     def _put(self, scratch: Path) -> None:
         """Rename the written folder into place; one of that name is damaged or was never released."""
@@ -71,7 +76,7 @@ class Partition:
         faults.reach("lake.place.after")
 
     def _refuse_moved(self) -> None:
-        now = read_pointer(self.folder, self._place)
+        now = read_pointer(self.version.dataset, self.version.partition)
         if now == self._seen:
             return
         raise Conflict(
@@ -82,6 +87,11 @@ class Partition:
         )
 
     @contextmanager
+    def _wrapping(self) -> Iterator[None]:
+        with durable.storage(self._place), keylock.wrapping(self.version.dataset.path.parent):
+            yield
+
+    @contextmanager
     def _locked(self) -> Iterator[None]:
         with durable.storage(self._place):
             durable.make_folder(self.folder, mode=0o700)
@@ -89,12 +99,12 @@ class Partition:
                 yield
 
     @contextmanager
-    def _journalled(self, manifest: Manifest, scratch: Path | None) -> Iterator[None]:
+    def _journalled(self, manifest: Manifest, draft: Draft | None) -> Iterator[None]:
         journal = self.version.dataset.lake.journal
         if journal is None:
             yield
             return
-        entry = self._entry(manifest, scratch)
+        entry = self._entry(manifest, draft)
         journal.intent(entry)
         result = "failed"
         try:
@@ -106,8 +116,8 @@ class Partition:
         finally:
             journal.outcome({**entry, "result": result})
 
-    def _entry(self, manifest: Manifest, scratch: Path | None) -> dict[str, Any]:
-        action = "attempt" if not manifest.released else "repoint" if scratch is None else "commit"
+    def _entry(self, manifest: Manifest, draft: Draft | None) -> dict[str, Any]:
+        action = "attempt" if not manifest.released else "repoint" if draft is None else "commit"
         names = ("zone", "pipeline", "dataset", "partition", "version", "content_digest", "released", "reason")
         predecessor = self._seen.version if self._seen else None
         who = writer(self.version.dataset.lake.run)

@@ -41,7 +41,7 @@ class Dataset:
     def partitions(self) -> list[str]:
         """Partitions that have a current version, sorted."""
         found = [entry.name for entry in self._folders(self.path) if is_partition(entry.name)]
-        return sorted(p for p in found if read_pointer(self.path / p, f"{self.place}/{p}"))
+        return sorted(p for p in found if read_pointer(self, p))
 
     def current(self, partition: str) -> Version | None:
         """The current version of a partition, or None.
@@ -50,7 +50,7 @@ class Dataset:
             Tampered: the pointer is damaged, or names a version that is not there or was never released.
         """
         place = f"{self.place}/{check_partition(partition)}"
-        pointer = read_pointer(self.path / partition, place)
+        pointer = read_pointer(self, partition)
         if pointer is None:
             return None
         version = Version(self, partition, pointer.version)

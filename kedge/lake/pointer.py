@@ -1,4 +1,8 @@
-"""The pointer of a partition: a small file that names the current version; moving it is the commit."""
+"""The pointer of a partition: a small file that names the current version; moving it is the commit.
+
+It is sealed with the pipeline's digest secret and tied to its place: an edited one, or one of another partition, is
+refused. An older one of the same place is not told by itself; `kedge verify` compares it with the audit trail.
+"""
 
 import json
 import os
@@ -6,15 +10,20 @@ import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedge import durable, faults
 from kedge.errors import Tampered
+from kedge.lake.seal import opened, sealed
+
+if TYPE_CHECKING:
+    from kedge.lake.dataset import Dataset
+    from kedge.lake.version import Version
 
 faults.register("lake.swap", steps=durable.REPLACE)
 
-_FILE = "current.json"
+POINTER = "current.json"
+_PURPOSE = b"kedge.pointer"
 
 
 @dataclass(frozen=True)
@@ -46,29 +55,42 @@ def writer(run: str | None) -> dict[str, Any]:
     return {"run": run, "pid": os.getpid(), "host": socket.gethostname()}
 
 
-def read_pointer(folder: Path, place: str) -> Pointer | None:
-    """The pointer of the partition `folder`; None when nothing was ever made current.
+def read_pointer(dataset: "Dataset", partition: str) -> Pointer | None:
+    """The pointer of a partition; None when nothing was ever made current.
 
     Raises:
-        Tampered: the file is no pointer.
+        Tampered: the file is no pointer, was edited, or was written at another place.
     """
+    place = f"{dataset.place}/{partition}"
     try:
-        return Pointer(**json.loads((folder / _FILE).read_bytes()))
+        found = (dataset.path / partition / POINTER).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, TypeError):
-        raise Tampered(
-            f"{place}/{_FILE}",
-            need="the pointer to the current version",
-            got="bytes that are no pointer",
-            remedy="Restore the file from a backup, or remove it and run the stage again.",
-            part="pointer",
-        ) from None
+    try:
+        body = opened(json.loads(found), dataset.secrets.digest, _PURPOSE, place)
+        pointer = Pointer(**body) if body else None
+    except (ValueError, TypeError, AttributeError):
+        raise _tampered(place, "bytes that are no pointer") from None
+    if pointer is None:
+        raise _tampered(place, "one that was edited, or was written at another place or in another lake")
+    return pointer
 
 
-def swap(folder: Path, before: Pointer | None, version: str, who: Mapping[str, Any]) -> Pointer:
+def _tampered(place: str, got: str) -> Tampered:
+    return Tampered(
+        f"{place}/{POINTER}",
+        need="the pointer to the current version, as it was written there",
+        got=got,
+        remedy="Restore the file from a backup, or remove it and run the stage again.",
+        part="pointer",
+    )
+
+
+def swap(version: "Version", before: Pointer | None) -> Pointer:
     """Make `version` current; the caller holds the partition's lock and has compared `before`."""
-    sequence = before.sequence + 1 if before else 1
-    after = Pointer(version, sequence, dict(who), datetime.now(UTC).isoformat(timespec="milliseconds"))
-    durable.replace(folder / _FILE, json.dumps(asdict(after)).encode(), point="lake.swap")
+    dataset, place = version.dataset, f"{version.dataset.place}/{version.partition}"
+    sequence, moved = before.sequence + 1 if before else 1, datetime.now(UTC).isoformat(timespec="milliseconds")
+    after = Pointer(version.id, sequence, writer(dataset.lake.run), moved)
+    body = sealed(asdict(after), dataset.secrets.digest, _PURPOSE, place)
+    durable.replace(dataset.path / version.partition / POINTER, json.dumps(body).encode(), point="lake.swap")
     return after

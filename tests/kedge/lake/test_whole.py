@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from kedge.errors import KedgeError, Tampered, Terminal
-from kedge.keys import KeyRing
+from kedge.keys import KeyGone, KeyRing
 from kedge.lake import Dataset, Lake, Outcome, Version
+from kedge.lake.pointer import read_pointer, swap
 
 Store = Callable[..., Outcome]
 DAY, NEXT = "2026-01-01", "2026-01-02"
@@ -150,11 +151,27 @@ def test_a_report_is_guarded_too(raw: Dataset, store: Store) -> None:
 
 
 def test_pointing_at_a_version_that_was_never_released_is_noticed(raw: Dataset, store: Store) -> None:
-    good, bad = store(raw, delivery="d1").version, store(raw, delivery="d2", passed=False).version
-    pointer = good.path.parent / "current.json"
-    pointer.write_text(pointer.read_text().replace(good.id, bad.id))
+    store(raw, delivery="d1")
+    bad = store(raw, delivery="d2", passed=False).version
+    swap(bad, read_pointer(raw, DAY))
     with pytest.raises(Tampered, match="passed its blocking checks"):
         raw.current(DAY)
+
+
+def test_an_edited_pointer_and_one_of_another_place_are_refused(raw: Dataset, store: Store) -> None:
+    first, second = store(raw, delivery="d1").version, store(raw, delivery="d2").version
+    pointer = first.path.parent / "current.json"
+    written = pointer.read_text()
+    pointer.write_text(written.replace(second.id, first.id))
+    with pytest.raises(Tampered, match="one that was edited"):
+        raw.current(DAY)
+    pointer.write_text(written)
+    store(raw, NEXT)
+    (raw.path / NEXT / "current.json").write_text(written)
+    with pytest.raises(Tampered, match=f"{NEXT}/current.*written at another place") as caught:
+        raw.current(NEXT)
+    assert caught.value.part == "pointer"
+    assert raw.current(DAY) == second
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": "v"}'])
@@ -166,28 +183,26 @@ def test_a_damaged_pointer_is_named(raw: Dataset, store: Store, content: str) ->
 
 def test_a_destroyed_key_is_no_tampering(tmp_path: Path, raw: Dataset, store: Store) -> None:
     version = store(raw).version
-    ring = next((tmp_path / "keys").glob("*/ring.json"))
-    content = json.loads(ring.read_text())
-    old = content["keys"]["bank/restricted"]["keys"]
-    KeyRing.open(tmp_path / "keys", raw.lake.id).rotate("bank", "restricted")
-    rotated = json.loads(ring.read_text())
+    ring = KeyRing.open(tmp_path / "keys", raw.lake.id)
+    old = [kek.id for kek in ring.keys("bank") if kek.zone == "restricted"]
+    ring.rotate("bank", "restricted")
     for kek in old:
-        del rotated["keys"]["bank/restricted"]["keys"][kek]
-    ring.write_text(json.dumps(rotated))
-    with pytest.raises(Terminal, match="destroyed") as caught:
+        ring.destroy("bank", "restricted", kek)
+    with pytest.raises(KeyGone, match="destroyed") as caught:
         version.scan()
     assert not isinstance(caught.value, Tampered)
 
 
-def test_a_key_of_the_same_name_but_other_bits_is_a_wrong_key(tmp_path: Path, raw: Dataset, store: Store) -> None:
+def test_a_key_of_the_same_name_but_other_bits_is_an_edited_ring(tmp_path: Path, raw: Dataset, store: Store) -> None:
     version = store(raw).version
     ring = next((tmp_path / "keys").glob("*/ring.json"))
     content = json.loads(ring.read_text())
     for kek in content["keys"]["bank/restricted"]["keys"].values():
-        kek["key"] = "A" * 43 + "="
+        kek["sealed"] = "00" * 60
     ring.write_text(json.dumps(content))
-    with pytest.raises(Tampered, match="a wrong key"):
+    with pytest.raises(Tampered, match="edited") as caught:
         version.scan()
+    assert caught.value.part == "ring"
 
 
 def test_the_lake_without_its_ring_is_an_error_not_a_new_ring(tmp_path: Path, raw: Dataset, store: Store) -> None:
