@@ -91,12 +91,16 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold the exclusive lock `path` (a file, made when missing) against other processes and threads."""
+def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock `path` (a file, made when missing) against other processes and threads.
+
+    Args:
+        shared: beside others who hold it shared, against those who hold it alone.
+    """
     faults.reach("durable.lock.before")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         faults.reach("durable.lock.after")
         yield
     finally:
@@ -156,9 +160,13 @@ def scratch(parent: Path) -> Iterator[Path]:
         made.close()
 
 
-def sweep(folder: Path) -> int:
-    """Remove what dead writers left in `folder`; the caller holds its lock. Returns how many things went."""
-    found = [entry for entry in folder.iterdir() if entry.name.startswith(TEMPORARY)]
+def sweep(folder: Path, name: str = "") -> int:
+    """Remove what dead writers left in `folder`; the caller holds its lock. Returns how many things went.
+
+    Args:
+        name: only what `replace` left of the file of that name, in a folder where others write too.
+    """
+    found = [entry for entry in folder.iterdir() if entry.name.startswith(TEMPORARY) and entry.name.endswith(name)]
     return sum(_sweep(entry) for entry in found)
 
 

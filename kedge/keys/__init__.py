@@ -1,7 +1,20 @@
-"""Keys: authenticated encryption of small things and the ring of key-encryption keys that wraps data keys."""
+"""Keys: authenticated encryption of small things and the key-encryption keys that wrap data keys."""
 
-from kedge.keys.provider import KeyProvider, Wrapped
+from kedge.keys.provider import Kek, KeyGone, KeyProvider, Wrapped
 from kedge.keys.ring import KeyRing
 from kedge.keys.seal import KEY_BYTES, WrongKey, new_key, seal, unseal
+from kedge.keys.unlock import Unlocking
 
-__all__ = ["KEY_BYTES", "KeyProvider", "KeyRing", "Wrapped", "WrongKey", "new_key", "seal", "unseal"]
+__all__ = [
+    "KEY_BYTES",
+    "Kek",
+    "KeyGone",
+    "KeyProvider",
+    "KeyRing",
+    "Unlocking",
+    "Wrapped",
+    "WrongKey",
+    "new_key",
+    "seal",
+    "unseal",
+]

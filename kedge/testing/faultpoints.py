@@ -7,7 +7,8 @@ from kedge import faults
 OWNERS = (
     "kedge.drift.report",
     "kedge.durable",
-    "kedge.keys.ring",
+    "kedge.keys.ringfile",
+    "kedge.keys.unlock",
     "kedge.lake.commit",
     "kedge.lake.draft",
     "kedge.lake.lake",

@@ -35,7 +35,8 @@ STAGES = (
 )
 ELSEWHERE = {
     "lake.create": "tests/kedge/lake/test_crash.py: a new lake",
-    "keys.ring": "tests/kedge/lake/test_crash.py: a new lake",
+    "keys.ring": "tests/kedge/lake/test_crash.py: a new lake; tests/kedge/keys/test_ring.py: rotation, destruction",
+    "keys.unlock": "tests/kedge/lake/test_crash.py: a new lake",
     "lake.secrets": "tests/kedge/lake/test_crash.py: a new pipeline",
     "lake.place.aside": "tests/kedge/lake/test_crash.py: a version that was blocked before",
     "durable.sweep": "every rerun here: it sweeps what the killed run left",

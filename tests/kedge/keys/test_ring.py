@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kedge.errors import Conflict, Tampered, Terminal
-from kedge.keys import KeyRing, WrongKey, new_key
+from kedge.keys import KeyGone, KeyRing, WrongKey, new_key
 
 LAKE = "l" + "0" * 32
 
@@ -48,7 +48,7 @@ def test_pipelines_and_zones_have_keys_of_their_own(ring: KeyRing) -> None:
 
 def test_unwrap_never_makes_a_key(ring: KeyRing, tmp_path: Path) -> None:
     before = ring_file(tmp_path / "keys").read_bytes()
-    with pytest.raises(Terminal, match="destroyed"):
+    with pytest.raises(KeyGone, match="never held it"):
         ring.unwrap("bank", "open", {"kek": "k1", "wrapped": ""}, b"")
     assert ring_file(tmp_path / "keys").read_bytes() == before
 

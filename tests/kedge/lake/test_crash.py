@@ -24,7 +24,7 @@ nights = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(nights)
 
 POINTS = sorted(point for point in faults.points() if point.startswith(("lake.", "keys.")))
-CREATION = {point for point in POINTS if point.startswith(("lake.create.", "keys.ring."))}
+CREATION = {point for point in POINTS if point.startswith(("lake.create.", "keys.ring.", "keys.unlock."))}
 COMMITS = [point for point in POINTS if point not in CREATION]
 
 
