@@ -9,6 +9,44 @@ from typing import Literal, cast, get_args
 from kedge.errors import Terminal
 
 Profile = Literal["local", "kubernetes"]
+KeyKeeper = Literal["local", "aws-kms"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyPlace:
+    """Who keeps the key-encryption keys, and where.
+
+    Attributes:
+        folder: the key rings; of `aws-kms`, a small file per lake (`KEDGE_KEYS`).
+        keeper: a key ring in `folder`, or AWS's key management service (`KEDGE_KEYS_PROVIDER`, default `local`).
+        key_file: the key that unlocks the ring, if it does not lie beside it (`KEDGE_KEYS_KEY_FILE`).
+        passphrase_file: the passphrase that unlocks the ring, in place of a key (`KEDGE_KEYS_PASSPHRASE_FILE`).
+    """
+
+    folder: Path
+    keeper: KeyKeeper = "local"
+    key_file: Path | None = None
+    passphrase_file: Path | None = None
+
+    @classmethod
+    def from_environment(cls, folder: Path, env: Mapping[str, str]) -> "KeyPlace":
+        """Read the `KEDGE_KEYS_*` variables.
+
+        Raises:
+            Terminal: there is no such keeper, or more than one way to unlock is named.
+        """
+        keeper = env.get("KEDGE_KEYS_PROVIDER") or "local"
+        if keeper not in get_args(KeyKeeper):
+            need, remedy = " or ".join(get_args(KeyKeeper)), "Unset it for a key ring in KEDGE_KEYS."
+            raise Terminal("KEDGE_KEYS_PROVIDER", need=need, got="another text", remedy=remedy)
+        named = {name: env.get(f"KEDGE_KEYS_{name}_FILE") for name in ("KEY", "PASSPHRASE")}
+        files = {name: Path(text).absolute() for name, text in named.items() if text}
+        if len(files) > (1 if keeper == "local" else 0):
+            need = "at most one of both, and none with a key service"
+            names = " and ".join(f"KEDGE_KEYS_{name}_FILE" for name in files)
+            raise Terminal(names, need=need, got="a name for it", remedy="Unset what is not meant.")
+        found = cast("KeyKeeper", keeper)
+        return cls(folder=folder, keeper=found, key_file=files.get("KEY"), passphrase_file=files.get("PASSPHRASE"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +62,7 @@ class Settings:
         mlflow_page: where people reach MLflow's web page; links lead there (`KEDGE_MLFLOW_PAGE`).
         reports_page: where people reach `reports` (`KEDGE_REPORTS_PAGE`; `kedge up` serves them).
         profile: where steps are executed: here, or each in a pod of its own (`KEDGE_PROFILE`, default `local`).
+        key_place: who keeps the key-encryption keys (`KEDGE_KEYS_*`, default a key ring in `keys`).
     """
 
     home: Path
@@ -34,6 +73,7 @@ class Settings:
     mlflow_page: str
     reports_page: str
     profile: Profile = "local"
+    key_place: KeyPlace
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -41,7 +81,7 @@ class Settings:
 
         Raises:
             Terminal: the key ring would lie inside `KEDGE_HOME`, where a backup of the data takes the keys along; or
-                there is no such profile.
+                there is no such profile or key provider.
         """
         home = Path(env.get("KEDGE_HOME") or ".kedge").absolute()
         user_data = Path(env.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
@@ -66,11 +106,17 @@ class Settings:
             mlflow_page=(env.get("KEDGE_MLFLOW_PAGE") or "http://127.0.0.1:5000").rstrip("/"),
             reports_page=(env.get("KEDGE_REPORTS_PAGE") or "http://127.0.0.1:3001").rstrip("/"),
             profile=cast("Profile", profile),
+            key_place=KeyPlace.from_environment(keys, env),
         )
 
     @property
     def lake(self) -> Path:
         return self.home / "lake"
+
+    @property
+    def audit(self) -> Path:
+        """A log per pipeline: who read and changed what (`kedge.audit`)."""
+        return self.home / "audit"
 
     @property
     def registry(self) -> Path:

@@ -5,8 +5,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kedge import durable
+from kedge.audit.actor import Actor
+from kedge.audit.trail import Trail
 from kedge.errors import Terminal
-from kedge.lake import Dataset, Journal, Lake, LeaveOut, Secrets, Zone
+from kedge.lake import Dataset, Lake, LeaveOut, Secrets, Zone
 from kedge.lake.names import check_partition
 from kedge.offline import silence
 from kedge.settings import Settings
@@ -43,11 +45,13 @@ class Workspace:
     Attributes:
         settings: places.
         lake: the stored datasets.
+        trail: the audit trail; what is read from the lake or changed in it is written there.
         apart: whether rows on their way over the border are those of the official test file, see `official`.
     """
 
     settings: Settings
     lake: Lake
+    trail: Trail
     apart: bool = False
 
     @classmethod
@@ -56,17 +60,21 @@ class Workspace:
         settings: Settings,
         *,
         run: str | None = None,
-        journal: Journal | None = None,
+        why: str | None = None,
+        actor: Actor | None = None,
         leave_out: LeaveOut | None = None,
     ) -> "Workspace":
         """Open the installation at `settings.home`; the first time makes its lake and key ring.
 
         Args:
             run: who writes, e.g. the id of the orchestrator's run; named in the conflict that a loser gets.
+            why: what it is opened for, in words for the audit trail; names no person.
+            actor: who does it; by default the user of the operating system.
         """
         silence()
-        lake = Lake.open(settings.lake, settings.keys, run=run, journal=journal, leave_out=leave_out)
-        return cls(settings, lake)
+        lake = Lake.open(settings.lake, settings.key_place, run=run, leave_out=leave_out)
+        trail = Trail.open(settings.audit, lake.id, lake.keys, run=run, why=why, actor=actor)
+        return cls(settings, lake, trail)
 
     def dataset(self, pipeline: str, name: str) -> Dataset:
         """The dataset of that name, in the zone where it belongs.

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 
 class Journal(Protocol):
-    """Told before a commit what will happen and after it what did.
+    """Told before a commit what will happen and after it what did, and of every read.
 
-    An entry has `action` (`commit`: a new version becomes current; `repoint`: a stored one becomes current again;
-    `attempt`: a version that failed a blocking check is kept, unpointed), zone, pipeline, dataset, partition, version,
-    predecessor, content_digest, released, reason and writer. `outcome` adds `result`: done, conflict or failed.
+    A commit's entry has `action` (`commit`: a new version becomes current; `repoint`: a stored one becomes current
+    again; `attempt`: a version that failed a blocking check is kept, unpointed), zone, pipeline, dataset, partition,
+    version, declared, content_digest, released, blocked_by (names of the checks), predecessor, sequence (of the pointer
+    before, 0 for none) and writer. `outcome` adds `result`: done, conflict or failed, and `error`, its class's name.
     """
 
     def intent(self, entry: Mapping[str, Any]) -> None:
@@ -22,7 +23,18 @@ class Journal(Protocol):
         ...
 
     def outcome(self, entry: Mapping[str, Any]) -> None:
-        """Called after the pointer has moved, or did not."""
+        """Called after the pointer has moved, or did not; the partition is still locked."""
+        ...
+
+    def read(self, entry: Mapping[str, Any]) -> None:
+        """Called before anything of a stored version is given in plaintext; an error here stops the read.
+
+        The entry has zone, pipeline, dataset, partition and version.
+        """
+        ...
+
+    def denied(self, entry: Mapping[str, Any]) -> None:
+        """Called when a key or a file did not open; in addition `file`, and `what`: the class of the error."""
         ...
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from kedge import durable, faults
 from kedge.errors import Tampered, Terminal
-from kedge.keys import KeyProvider, KeyRing
+from kedge.keys import KeyProvider, create_keys, open_keys
 from kedge.lake.dataset import Dataset
 from kedge.lake.hooks import Journal, LeaveOut
 from kedge.lake.names import Zone
 from kedge.lake.secret import Secrets, open_secrets
+from kedge.settings import KeyPlace
 from kedge.spec.names import check_name
 
 faults.register("lake.create", steps=durable.REPLACE)
@@ -53,26 +54,29 @@ class Lake:
     def open(
         cls,
         root: Path,
-        keys_folder: Path,
+        keys: Path | KeyPlace,
         *,
         run: str | None = None,
         journal: Journal | None = None,
         leave_out: LeaveOut | None = None,
     ) -> "Lake":
-        """Open the lake at `root`; the first time makes it, with its own key ring below `keys_folder`.
+        """Open the lake at `root`; the first time makes it, with its own key-encryption keys.
+
+        Args:
+            keys: who keeps them; a folder stands for key rings in it, each with its key file.
 
         Raises:
-            Terminal: the key ring of an existing lake is not below `keys_folder`, or lies inside the lake.
+            Terminal: the keys of an existing lake are not there, cannot be unlocked, or lie inside the lake.
             Tampered: `lake.json` is damaged, or missing although there are data.
         """
-        if keys_folder.resolve().is_relative_to(root.resolve()):
+        place = keys if isinstance(keys, KeyPlace) else KeyPlace(folder=keys)
+        if place.folder.resolve().is_relative_to(root.resolve()):
             need, got = "a folder outside the lake", "a folder inside it"
             raise Terminal("KEDGE_KEYS", need=need, got=got, remedy="Point it elsewhere.")
         lake_id = _read_id(root)
         if lake_id is None:
-            lake_id = _create(root, keys_folder)
-        ring = KeyRing.open(keys_folder, lake_id)
-        return cls(root, lake_id, ring, run=run, journal=journal, leave_out=leave_out)
+            lake_id = _create(root, place)
+        return cls(root, lake_id, open_keys(place, lake_id), run=run, journal=journal, leave_out=leave_out)
 
     def dataset(self, zone: Zone, pipeline: str, name: str) -> Dataset:
         """Handle on a dataset.
@@ -85,8 +89,17 @@ class Lake:
     def secrets(self, pipeline: str) -> Secrets:
         """The stable secrets of a pipeline; made at first use."""
         if pipeline not in self._secrets:
-            self._secrets[pipeline] = open_secrets(self.root, check_name("pipeline", pipeline), self.keys)
+            self._secrets[pipeline] = self._opened(check_name("pipeline", pipeline))
         return self._secrets[pipeline]
+
+    def _opened(self, pipeline: str) -> Secrets:
+        try:
+            return open_secrets(self.root, pipeline, self.keys)
+        except (Tampered, Terminal) as error:
+            if self.journal:
+                what = {"file": "secrets.json", "what": type(error).__name__}
+                self.journal.denied({"zone": "restricted", "pipeline": pipeline, **what})
+            raise
 
 
 def _read_id(root: Path) -> str | None:
@@ -101,8 +114,8 @@ def _read_id(root: Path) -> str | None:
     raise _damaged("bytes that name no lake")
 
 
-def _create(root: Path, keys_folder: Path) -> str:
-    """Make lake and ring; of two processes one makes them and the other finds them."""
+def _create(root: Path, place: KeyPlace) -> str:
+    """Make lake and keys; of two processes one makes them and the other finds them."""
     with durable.storage("KEDGE_HOME (the lake)"):
         durable.make_folder(root, mode=0o700)
         with durable.lock(root / ".lock"):
@@ -113,7 +126,7 @@ def _create(root: Path, keys_folder: Path) -> str:
                 raise _damaged("no such file, although the lake holds data")
             durable.sweep(root)
             lake_id = f"l{secrets.token_hex(16)}"
-            KeyRing.create(keys_folder, lake_id)  # first: a lake without its ring could never be opened again
+            create_keys(place, lake_id)  # first: a lake without its keys could never be opened again
             durable.replace(root / _FILE, json.dumps({"format": _FORMAT, "id": lake_id}).encode(), point="lake.create")
             return lake_id
 
