@@ -5,15 +5,22 @@ from importlib import import_module
 from kedge import faults
 
 OWNERS = (
+    "kedge.audit.checkpoint",
+    "kedge.audit.lines",
+    "kedge.audit.signer",
+    "kedge.audit.tree",
     "kedge.drift.report",
     "kedge.durable",
+    "kedge.keys.keyfile",
     "kedge.keys.ringfile",
     "kedge.keys.unlock",
     "kedge.lake.commit",
     "kedge.lake.draft",
+    "kedge.lake.erasure",
     "kedge.lake.lake",
     "kedge.lake.pointer",
     "kedge.lake.produce",
+    "kedge.lake.rotation",
     "kedge.lake.secret",
     "kedge.quality.validate",
     "kedge.registry.client",

@@ -15,6 +15,7 @@ from kedge.testing import faultpoints
 
 ROOT = Path(__file__).parents[2]
 WATCHED = (
+    "kedge/audit",
     "kedge/drift",
     "kedge/durable.py",
     "kedge/evaluation",

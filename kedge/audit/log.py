@@ -1,0 +1,326 @@
+"""The log of one pipeline: entries are written, fsynced, and only then acknowledged; checkpoints follow.
+
+Threads share an fsync: while one waits for the disk, the others write, and the next fsync covers them all. Processes
+take turns for the write alone. A thread of its own signs what is durable, at most every `SIGN_SECONDS`, so that an
+appender never waits for a signature.
+"""
+
+import atexit
+import json
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from kedge import durable, faults
+from kedge.audit import signer as signing
+from kedge.audit.checkpoint import Checkpoint, add, note, read_last
+from kedge.audit.entry import encode, record
+from kedge.audit.lines import LOCK, LOG, Extent, Lines
+from kedge.audit.signer import Signer
+from kedge.errors import KedgeError, Tampered
+from kedge.keys import KeyProvider
+
+CHECKPOINTS = "checkpoints"
+SIGN_SECONDS = 0.05
+"""Between two checkpoints of a busy log."""
+
+_IDLE_SECONDS = 5.0  # how long a signing thread without work stays
+
+
+class Log:
+    """An append-only log. For any number of threads and processes; in a forked child it opens its files again.
+
+    Attributes:
+        origin: `kedge/<lake id>/<pipeline>`.
+        vkey: verifies its checkpoints.
+    """
+
+    _files: Lines | None
+    _durable: Extent
+    _mutex: threading.Lock  # of the files
+    _signing: threading.Lock
+    _flushed: threading.Condition
+    _flushing: bool
+    _unsure: bool  # an fsync failed: the kernel may take lost bytes as stored
+    _wanted: threading.Condition  # of the three below
+    _unsigned: bool
+    _closing: threading.Event
+    _thread: threading.Thread | None
+    _failure: Exception | None  # of the signing thread
+
+    def __init__(self, folder: Path, pipeline: str, signer: Signer) -> None:
+        self._folder, self._pipeline, self._signer = folder, pipeline, signer
+        self.origin, self.vkey = signer.name, signer.vkey
+        self._forget()
+        _LOGS.add(self)
+
+    @classmethod
+    def open(cls, folder: Path, *, pipeline: str, lake_id: str, keys: KeyProvider) -> Self:
+        """The log in `folder`, made at first use.
+
+        Raises:
+            Tampered: it is shorter than its last checkpoint or disagrees with it, or its signing key is missing.
+            Terminal: the key-encryption key of zone `audit` is gone.
+            Transient: the disk is full or answers with an error.
+        """
+        with durable.storage(f"audit/{pipeline}"):
+            durable.make_folder(folder, mode=0o700)
+            if not (folder / signing.FILE).exists():
+                _make(folder, pipeline, lake_id, keys)
+            log = cls(folder, pipeline, Signer.open(folder, pipeline, lake_id, keys))
+            log._current()
+        return log
+
+    def append(self, *entries: Mapping[str, Any]) -> range:
+        """Append entries; they are on the disk when this returns. Returns their numbers.
+
+        Raises:
+            Terminal: an entry has no canonical form; nothing was written.
+            Tampered: the log is not what it was.
+            Transient: the disk is full or answers with an error. None of the entries counts; after an error of the
+                fsync itself they may be found in the log all the same.
+        """
+        return self.submit(*entries).wait()
+
+    def submit(self, *entries: Mapping[str, Any]) -> "Ticket":
+        """Write entries; they are on the disk when the ticket's `wait` returns. Raises as `append`."""
+        if self._failure is not None:
+            self.sign()
+        lines = [encode(entry) for entry in entries]
+        with durable.storage(f"audit/{self._pipeline}"), self._mutex:
+            files = self._opened()
+            with files.turn():
+                start = files.tree.size
+                if lines:
+                    files.write(lines)
+                return Ticket(self, range(start, files.tree.size))
+
+    def sign(self) -> Checkpoint:
+        """Make everything durable that is written, and sign it now. Raises as `append`."""
+        with durable.storage(f"audit/{self._pipeline}"):
+            self._flush(self._current())
+            self._failure = None
+            return self._sign()
+
+    def signed(self, checkpoint: Checkpoint) -> str:
+        """The signed note of a checkpoint that `sign` returned; Ed25519 gives the same signature again."""
+        return note(checkpoint, self.vkey, self._signer.sign(checkpoint.text().encode()))
+
+    @property
+    def size(self) -> int:
+        """Number of entries, those of other processes included."""
+        with durable.storage(f"audit/{self._pipeline}"):
+            return self._current()
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Entries with their numbers, as many as there are now. Not verified against the checkpoints.
+
+        Raises:
+            Tampered: a line is no entry.
+        """
+        with durable.storage(f"audit/{self._pipeline}"), self._mutex:
+            files = self._opened()
+            with files.turn():
+                stop = min(files.tree.size, files.tree.size if stop is None else stop)
+                place = files.start_of(start) if start < stop else 0
+        with (self._folder / LOG).open("rb") as file:
+            file.seek(place)
+            for number in range(start, stop):
+                yield number, self._parsed(number, file.readline())
+
+    def close(self) -> None:
+        """Flush, sign what is not signed, and let go of the files; a later use opens them again.
+
+        Raises:
+            Transient, Tampered: as `sign`.
+        """
+        with self._mutex:
+            if self._files is None:
+                return
+        self._stop_signing()
+        try:
+            self.sign()
+        finally:
+            with self._mutex:
+                files, self._files = self._files, None
+                if files is not None:
+                    files.close()
+
+    def _current(self) -> int:
+        with self._mutex:
+            files = self._opened()
+            with files.turn():
+                return files.tree.size
+
+    def _opened(self) -> Lines:
+        """The files; the mutex is held."""
+        if self._files is None:
+            files = Lines(self._folder, vkey=self.vkey, last=self._last, own=self._own)
+            try:
+                with files.turn():
+                    self._durable = files.signed
+            except BaseException:
+                files.close()
+                raise
+            self._files = files
+        return self._files
+
+    def _flush(self, size: int) -> None:
+        """Return when the first `size` entries are durable: by our own fsync or by that of another thread."""
+        with self._flushed:
+            while self._flushing and self._durable.size < size:
+                self._flushed.wait()
+            if self._durable.size >= size:
+                return
+            self._flushing = True
+        reached = None
+        try:
+            with self._mutex:
+                files = self._opened()
+                if self._unsure:
+                    files.write_again(self._durable.end)
+                    self._unsure = False
+                reached = files.extent()
+            files.sync()
+        except BaseException:
+            self._unsure, reached = True, None
+            raise
+        finally:
+            with self._flushed:
+                self._durable, self._flushing = reached or self._durable, False
+                self._flushed.notify_all()
+        self._ask_for_signature()
+        faults.reach("audit.append.after")
+
+    def _sign(self) -> Checkpoint:
+        """Sign what is durable."""
+        with self._signing:
+            durable_now = self._durable
+            with self._mutex:
+                self._opened().flush()
+            checkpoint = Checkpoint(self.origin, durable_now.size, durable_now.root)
+            return add(self._folder / CHECKPOINTS, checkpoint, self._signer, self._agrees)
+
+    def _agrees(self, last: Checkpoint) -> bool:
+        with self._mutex:
+            return self._opened().tree.root(last.size) == last.root
+
+    def _last(self) -> Checkpoint | None:
+        try:
+            with (self._folder / CHECKPOINTS).open("rb") as file:
+                return read_last(file, self.vkey)[0]
+        except FileNotFoundError:
+            return None
+
+    def _own(self, action: str, **facts: Any) -> bytes:
+        return encode(record(self._pipeline, action, "event", **facts))
+
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if isinstance(entry, dict):
+            return entry
+        raise Tampered(
+            f"audit/{self._pipeline}/{LOG}",
+            need=f"an entry as number {number}",
+            got="something else",
+            remedy="Run `kedge audit verify`, and restore the log from a backup.",
+            part="log",
+        )
+
+    def _ask_for_signature(self) -> None:
+        if self._unsigned:
+            return
+        with self._wanted:
+            self._unsigned = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._sign_lazily, name=f"sign {self.origin}", daemon=True)
+                self._thread.start()
+            self._wanted.notify()
+
+    def _sign_lazily(self) -> None:
+        while True:
+            with self._wanted:
+                if not self._wanted.wait_for(lambda: self._unsigned or self._closing.is_set(), _IDLE_SECONDS):
+                    self._thread = None
+                    return
+                if self._closing.is_set():
+                    return
+                self._unsigned = False
+            try:
+                self._sign()
+            except (KedgeError, OSError) as error:
+                self._failure = error  # the next append signs first, and raises if it still cannot
+            self._closing.wait(SIGN_SECONDS)
+
+    def _stop_signing(self) -> None:
+        with self._wanted:
+            thread, self._thread = self._thread, None
+            self._closing.set()
+            self._wanted.notify()
+        if thread is not None:
+            thread.join()
+        self._closing.clear()
+        self._unsigned = False
+
+    def _forget(self) -> None:
+        """Begin without files and threads; a forked child has the files of its parent and none of its threads."""
+        files = getattr(self, "_files", None)
+        if files is not None:
+            files.close()
+        self._files, self._durable = None, Extent(0, 0, ())
+        self._mutex, self._signing = threading.Lock(), threading.Lock()
+        self._flushed, self._flushing, self._unsure = threading.Condition(), False, False
+        self._wanted, self._unsigned, self._closing = threading.Condition(), False, threading.Event()
+        self._thread = self._failure = None
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Entries that are written and not yet acknowledged.
+
+    Attributes:
+        numbers: their numbers.
+    """
+
+    log: Log
+    numbers: range
+
+    def wait(self) -> range:
+        """Return their numbers when they are on the disk. Raises as `Log.append`."""
+        with durable.storage(f"audit/{self.log._pipeline}"):
+            self.log._flush(self.numbers.stop)
+        return self.numbers
+
+
+_LOGS: "weakref.WeakSet[Log]" = weakref.WeakSet()
+
+
+def _make(folder: Path, pipeline: str, lake_id: str, keys: KeyProvider) -> None:
+    _, data = signing.draft(pipeline, lake_id, keys)
+    with durable.lock(folder / LOCK):
+        if (folder / signing.FILE).exists():
+            return
+        if any((folder / name).exists() and (folder / name).stat().st_size for name in (LOG, CHECKPOINTS)):
+            Signer.open(folder, pipeline, lake_id, keys)  # raises: a log that has entries has lost its signer
+        signing.store(folder, data)
+
+
+@atexit.register
+def _close_all() -> None:
+    for log in list(_LOGS):
+        log.close()
+
+
+def _forget_all() -> None:
+    for log in list(_LOGS):
+        log._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
