@@ -25,7 +25,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
             from kedge.registry.store import Registry
 
             decision = promote(workspace, declaration, store.tracking())
-            reigning = Registry.open(workspace.registry_path(declaration.name)).champion()
+            reigning = Registry.open(workspace, declaration.name).champion()
         context.log.info(f"{decision.action}: {decision.reason}")
         in_production = reigning.model if reigning else "none"
         facts = {name: getattr(decision, name) for name in ("action", "reason", "model", "trigger", "cause", "at")}

@@ -28,7 +28,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
             from kedge.registry.store import Registry
             from kedge.training.training_set import assemble
 
-            cause = Cause.of_run(context.run.tags, Registry.open(workspace.registry_path(declaration.name)).champion())
+            cause = Cause.of_run(context.run.tags, Registry.open(workspace, declaration.name).champion())
             outcome = assemble(
                 workspace,
                 declaration,

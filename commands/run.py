@@ -73,8 +73,9 @@ def labels(dagster: dg.DagsterInstance, pipeline: str, night: str, console: Cons
 def retrain(dagster: dg.DagsterInstance, settings: Settings, pipeline: str, until: str, console: Console) -> bool:
     """Train on the window that ends with `until`."""
     from kedge.registry.store import Registry
+    from kedge.workspace import Workspace
 
-    champion = Registry.open(settings.registry / pipeline).champion()
+    champion = Registry.open(Workspace.open(settings), pipeline).champion()
     cause = Cause(cause="asked for" if champion else "no champion", trigger="command", until=until)
     return _execute(dagster, f"{pipeline}_retrain", console, f"{pipeline} retraining up to {until}", tags=cause.tags())
 

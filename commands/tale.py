@@ -122,7 +122,7 @@ class Tale:
     def _registry(self) -> "Registry":
         from kedge.registry.store import Registry
 
-        return Registry.open(self._workspace.registry_path(self.pipeline))
+        return Registry.open(self._workspace, self.pipeline)
 
 
 def _retraining(past: "Decision") -> dict[str, Any]:

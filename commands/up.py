@@ -112,10 +112,12 @@ def _repair_aliases(settings: Settings) -> None:
     """Make MLflow's aliases say what the registry says, should the last process have been killed in between."""
     from kedge.registry.store import Registry
     from kedge.registry.tracking import Tracking
+    from kedge.workspace import Workspace
 
     tracking = Tracking.open(settings)
     for pipeline in sorted(load_all(settings.pipelines)):
-        tracking.mirror(pipeline, Registry.open(settings.registry / pipeline))
+        if (settings.registry / pipeline).is_dir():
+            tracking.mirror(pipeline, Registry.open(Workspace.open(settings), pipeline))
 
 
 def webserver(port: int) -> list[str]:

@@ -19,7 +19,7 @@ def facts(workspace: Workspace, declaration: Declaration, undecided: Iterable[Re
         declaration: names the pipeline.
         undecided: retrainings that run, or that failed before they were decided; the orchestrator knows them.
     """
-    registry = Registry.open(workspace.registry_path(declaration.name))
+    registry = Registry.open(workspace, declaration.name)
     champion = registry.champion()
     decided = [
         Retraining(partition=past.at, cause=past.cause, ending="promoted" if past.promoted else "refused")

@@ -32,7 +32,7 @@ def status(ws: Workspace, declaration: Declaration) -> dict[str, Any]:
     Raises:
         Tampered: a manifest, a pointer or a decision is not what was written.
     """
-    registry = Registry.open(ws.registry_path(declaration.name))
+    registry = Registry.open(ws, declaration.name)
     history, champion = registry.history(), registry.champion()
     raw = ws.dataset(declaration.name, "raw")
     return {

@@ -26,5 +26,5 @@ def champion(workspace: "Workspace", declaration: Declaration) -> "Version | Non
     from kedge.lake import ALL
     from kedge.registry.store import Registry
 
-    reigning = Registry.open(workspace.registry_path(declaration.name)).champion()
+    reigning = Registry.open(workspace, declaration.name).champion()
     return None if reigning is None else workspace.dataset(declaration.name, "model").version(ALL, reigning.model)

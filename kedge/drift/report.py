@@ -73,7 +73,7 @@ def html_path(ws: Workspace, version: Version) -> Path:
 
 
 def _in_production(ws: Workspace, declaration: Declaration) -> Version | None:
-    champion = Registry.open(ws.registry_path(declaration.name)).champion()
+    champion = Registry.open(ws, declaration.name).champion()
     return ws.dataset(declaration.name, "model").version(ALL, champion.model) if champion else None
 
 

@@ -28,7 +28,7 @@ def promote(ws: Workspace, declaration: Declaration, tracking: Tracking | None) 
     """
     remedy = f"Run it: kedge run {declaration.name} --job retrain."
     evaluation = ws.dataset(declaration.name, "evaluation").require(ALL, remedy)
-    registry = Registry.open(ws.registry_path(declaration.name))
+    registry = Registry.open(ws, declaration.name)
     decision = registry.decided(evaluation.id) or _crowned(registry, evaluation) or _decide(registry, evaluation)
     faults.reach("registry.mirror.before")
     if tracking is not None:

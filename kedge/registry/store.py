@@ -3,23 +3,29 @@
 Every file holds the decision *and* the champion that stands after it: moving the champion and recording why is one
 step, one rename. There is never a moment with no champion or with two, and a reader needs the last file only. Writers
 take turns under a lock that the kernel releases with its process, and compare before they swap.
+
+Each file is sealed with the pipeline's digest secret and tied to its number. That the newest ones were taken away is
+told by the audit trail.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kedge import durable, faults
 from kedge.errors import Conflict, Tampered
+from kedge.lake.seal import opened, sealed
 from kedge.registry.decision import Champion, Decision, Reign
+from kedge.workspace import Workspace
 
 POINT = "registry.decide"
 faults.register(POINT, steps=durable.REPLACE)
 
 _SUFFIX = ".json"
+_PURPOSE = b"kedge.decision"
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,16 @@ class Registry:
 
     Attributes:
         path: folder of the numbered decision files.
+        secret: gives the key of their seals; asked when there is a file to read or to write.
     """
 
     path: Path
+    secret: Callable[[], bytes] = field(repr=False)
 
     @classmethod
-    def open(cls, path: Path) -> "Registry":
-        """Open the registry in `path`; the folder is made with the first decision."""
-        return cls(path)
+    def open(cls, ws: Workspace, pipeline: str) -> "Registry":
+        """Open the registry of a pipeline; its folder is made with the first decision."""
+        return cls(ws.registry_path(pipeline), lambda: ws.secrets(pipeline).digest)
 
     def champion(self) -> Champion | None:
         """The model in production; None before the first promotion."""
@@ -86,6 +94,7 @@ class Registry:
 
     def _append(self, decision: Decision, champion: Champion | None) -> None:
         body = {"decision": decision.to_json(), "champion": asdict(champion) if champion else None}
+        body = sealed(body, self.secret(), _PURPOSE, str(decision.number))
         data = json.dumps(body, indent=1, sort_keys=True).encode()
         durable.replace(self._file(decision.number), data, point=POINT)
 
@@ -119,15 +128,21 @@ class Registry:
 
     def _read(self, number: int) -> dict[str, Any]:
         try:
-            return dict(json.loads(self._file(number).read_bytes()))
-        except ValueError:
-            raise Tampered(
-                str(self._file(number)),
-                need="a decision as JSON",
-                got="bytes that are not JSON",
-                remedy="Restore the file from a backup: decision files are written once and never changed.",
-                part="decision",
-            ) from None
+            body = opened(json.loads(self._file(number).read_bytes()), self.secret(), _PURPOSE, str(number))
+        except (ValueError, AttributeError):
+            raise self._tampered(number, "bytes that are no JSON object") from None
+        if body is None:
+            raise self._tampered(number, "one that was edited, or the decision of another number or pipeline")
+        return body
+
+    def _tampered(self, number: int, got: str) -> Tampered:
+        return Tampered(
+            str(self._file(number)),
+            need="the decision as it was written",
+            got=got,
+            remedy="Restore the file from a backup: decision files are written once and never changed.",
+            part="decision",
+        )
 
     def _conflict(self, number: int) -> Conflict:
         winner = Decision.from_json(self._read(number)["decision"]) if number else None

@@ -31,7 +31,7 @@ def predict(ws: Workspace, declaration: Declaration, partition: str) -> tuple[Ou
     Raises:
         Terminal: the night has no validated and anonymized versions of one delivery.
     """
-    champion = Registry.open(ws.registry_path(declaration.name)).champion()
+    champion = Registry.open(ws, declaration.name).champion()
     if champion is None:
         return None
     model = ws.dataset(declaration.name, "model").version(ALL, champion.model)

@@ -253,7 +253,7 @@ def copied(prepared: Path, folder: Path) -> Path:
 def snapshot(folder: Path) -> dict[str, Any]:
     """Everything that a rerun must find and leave as an undisturbed run does; raises if a version is not whole."""
     ws, _ = opened(folder)
-    registry = Registry.open(ws.registry_path("bank"))
+    registry = Registry.open(ws, "bank")
     champion = registry.champion()
     return {
         **_versions(ws),

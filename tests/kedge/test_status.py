@@ -139,7 +139,7 @@ def test_the_champion_its_figures_and_what_was_decided(written: Written, declara
     figures = {"auc": {"value": 0.81, "low": 0.79, "high": 0.83}}
     sets = {"recent": {"rows": 10, "challenger": figures}, "trusted": {"rows": 0}}
     evaluation = written.put("evaluation", "all", {"model": "vA"}, notes={"sets": sets})
-    registry = Registry.open(written.ws.registry_path("bank"))
+    registry = Registry.open(written.ws, "bank")
     registry.decide(decision("promote", "vA", "2026-01-30", evaluation.id, "every gate holds"), None)
     registry.decide(
         decision("refuse", "vB", "2026-02-05", "v" + "1" * 32, "auc on recent is below 0.75"), registry.champion()
@@ -170,7 +170,7 @@ def test_a_champion_is_stale_on_nights_that_were_delivered_anew(written: Written
     training_set = written.put("training_set", "all", nights, notes={"nights": nights})
     model = written.put("model", "all", {"training_set": training_set.id})
     evaluation = written.put("evaluation", "all", {"model": model.id}, notes={"sets": {}})
-    registry = Registry.open(written.ws.registry_path("bank"))
+    registry = Registry.open(written.ws, "bank")
     registry.decide(decision("promote", model.id, "2026-01-02", evaluation.id, "every gate holds"), None)
     assert status(written.ws, declaration)["champion"]["stale"] == []
     written.night("2026-01-02", delivery="d2")

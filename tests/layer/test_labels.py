@@ -143,7 +143,7 @@ def test_nights_labels_and_a_model_in_production(pipeline: Pipeline, bank: Bank)
     model = pipeline.current("model").manifest
     assert model.facts["rows_train"] > 1_000
     assert 1 <= model.facts["rows_without_outcome"] <= 12  # rows of contradicting labels, but for those held out
-    champion = Registry.open(pipeline.ws.registry_path(NAME)).champion()
+    champion = Registry.open(pipeline.ws, NAME).champion()
     assert champion is not None, pipeline.current("evaluation").manifest.notes["reason"]
     assert pipeline.current("evaluation").manifest.notes["sets"]["trusted"]["challenger"]["auc"]["value"] > 0.7
 

@@ -86,7 +86,7 @@ def test_the_champion_in_production_is_the_default(
         nights=("2026-01-01",),
         decided_at="2026-01-04T02:00:00+00:00",
     )
-    Registry.open(stored.ws.registry_path("bank")).decide(decision, None)
+    Registry.open(stored.ws, "bank").decide(decision, None)
     outcome = report(stored.ws, declaration, "2026-01-04", score=score)
     assert outcome is not None
     assert outcome.notes["champion"] == champion.id

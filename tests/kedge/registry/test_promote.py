@@ -20,7 +20,7 @@ Evaluated = Callable[..., Version]
 
 @pytest.fixture
 def registry(ws: Workspace) -> Registry:
-    return Registry.open(ws.registry_path("bank"))
+    return Registry.open(ws, "bank")
 
 
 def champion(registry: Registry) -> str | None:

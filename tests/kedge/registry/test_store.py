@@ -32,7 +32,7 @@ def decision(model: str, action: str = "promote", at: str = "2026-01-30") -> Dec
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry.open(tmp_path / "registry")
+    return Registry(tmp_path / "registry", _secret)
 
 
 def test_a_new_registry_has_no_champion_and_no_history(registry: Registry) -> None:
@@ -97,7 +97,7 @@ def test_a_champion_expected_where_there_is_none_is_a_conflict(registry: Registr
 
 def _race(path: Path, model: str, results: "multiprocessing.Queue[str]") -> None:
     try:
-        Registry.open(path).decide(decision(model), None)
+        Registry(path, _secret).decide(decision(model), None)
         results.put(model)
     except Conflict:
         results.put("lost")
@@ -119,6 +119,10 @@ def test_of_many_writers_exactly_one_wins(registry: Registry) -> None:
     assert len(registry.history()) == 1
 
 
+def _secret() -> bytes:
+    return bytes(32)
+
+
 POINTS = [f"{POINT}.{name}" for name in ("before", "written", "after")]
 
 
@@ -132,7 +136,8 @@ def test_killed_anywhere_there_is_one_champion_and_a_rerun_goes_on(registry: Reg
     code = (
         "import sys; from pathlib import Path; from dataclasses import replace\n"
         "from kedge.registry.store import Registry\n"
-        "r = Registry.open(Path(sys.argv[1])); d = replace(r.history()[0], model='v2', evaluation='second')\n"
+        "r = Registry(Path(sys.argv[1]), lambda: bytes(32))\n"
+        "d = replace(r.history()[0], model='v2', evaluation='second')\n"
         "r.decide(d, r.champion())"
     )
     killed = subprocess.run(
@@ -162,8 +167,24 @@ def test_a_missing_decision_is_noticed(registry: Registry) -> None:
 def test_a_damaged_decision_is_noticed(registry: Registry) -> None:
     registry.decide(decision("v1"), None)
     (registry.path / "000001.json").write_bytes(b"{")
-    with pytest.raises(Tampered, match="not JSON"):
+    with pytest.raises(Tampered, match="no JSON object"):
         registry.champion()
+
+
+def test_an_edited_decision_and_one_of_another_number_are_refused(registry: Registry) -> None:
+    for model in ("v1", "v2"):
+        registry.decide(decision(model), registry.champion())
+    first, second = (registry.path / f"00000{number}.json" for number in (1, 2))
+    written = second.read_text()
+    second.write_text(written.replace("v2", "v1"))
+    with pytest.raises(Tampered, match=r"000002\.json: .* edited") as caught:
+        registry.champion()
+    assert caught.value.part == "decision"
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(Tampered, match="of another number"):
+        registry.champion()
+    second.write_text(written)
+    assert [past.model for past in registry.history()] == ["v1", "v2"]
 
 
 def test_files_are_never_rewritten(registry: Registry) -> None:

@@ -21,7 +21,7 @@ def tracking(tmp_path: Path) -> Tracking:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry.open(tmp_path / "registry")
+    return Registry(tmp_path / "registry", lambda: bytes(32))
 
 
 def train(tracking: Tracking, model: str) -> str:

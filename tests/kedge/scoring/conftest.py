@@ -35,7 +35,7 @@ def trained(bank: Any, nights: list[str]) -> dict[str, bytes]:
 
 def crown(bank: Any, model: Version, night: str) -> None:
     """Make a model champion."""
-    registry = Registry.open(bank.ws.registry_path("bank"))
+    registry = Registry.open(bank.ws, "bank")
     decision = Decision(
         action="promote",
         reason="a test",

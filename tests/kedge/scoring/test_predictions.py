@@ -18,7 +18,7 @@ from kedge.scoring.predictions import CODE_VERSION
 
 
 def champion(bank: Any) -> Version:
-    found = Registry.open(bank.ws.registry_path("bank")).champion()
+    found = Registry.open(bank.ws, "bank").champion()
     assert found is not None
     return bank.ws.dataset("bank", "model").version(ALL, found.model)
 
