@@ -85,7 +85,7 @@ class Lines:
         """What is written, by us and by others as of our last turn."""
         return Extent(self.tree.size, self._end, tuple(self.tree.peaks))
 
-    def write(self, lines: Sequence[bytes]) -> None:
+    def add(self, lines: Sequence[bytes]) -> None:
         """Append lines in our turn; on an error the file is cut back to what it was."""
         faults.reach("audit.append.before")
         try:
@@ -148,7 +148,7 @@ class Lines:
         if torn:
             self._cut(torn)
         if not self.tree.size:
-            self.write([self._own("signer", vkey=self._vkey)])
+            self.add([self._own("signer", vkey=self._vkey)])
             durable.sync_folder(self._folder)
 
     def _cut(self, torn: int) -> None:
@@ -158,7 +158,7 @@ class Lines:
         if last is not None and last.size > self.tree.size:
             raise self._tampered(f"{last.size} entries, which are signed", f"{self.tree.size}")
         os.ftruncate(self._log, self._end)
-        self.write([self._own("recovered", bytes=torn)])
+        self.add([self._own("recovered", bytes=torn)])
 
     def _load(self) -> None:
         """Begin at the last checkpoint; from the first line if tree or ends do not fit to it."""

@@ -28,13 +28,14 @@ CHECKPOINTS = "checkpoints"
 SIGN_SECONDS = 0.05
 """Between two checkpoints of a busy log."""
 
-_IDLE_SECONDS = 5.0  # how long a signing thread without work stays
+_IDLE_SECONDS = 1.0  # how long a signing thread without work stays
 
 
 class Log:
     """An append-only log. For any number of threads and processes; in a forked child it opens its files again.
 
     Attributes:
+        folder: where its files are.
         origin: `kedge/<lake id>/<pipeline>`.
         vkey: verifies its checkpoints.
     """
@@ -53,10 +54,11 @@ class Log:
     _failure: Exception | None  # of the signing thread
 
     def __init__(self, folder: Path, pipeline: str, signer: Signer) -> None:
-        self._folder, self._pipeline, self._signer = folder, pipeline, signer
+        self.folder, self._pipeline, self._signer = folder, pipeline, signer
         self.origin, self.vkey = signer.name, signer.vkey
         self._forget()
         _LOGS.add(self)
+        atexit.register(_close, weakref.ref(self))
 
     @classmethod
     def open(cls, folder: Path, *, pipeline: str, lake_id: str, keys: KeyProvider) -> Self:
@@ -96,7 +98,7 @@ class Log:
             with files.turn():
                 start = files.tree.size
                 if lines:
-                    files.write(lines)
+                    files.add(lines)
                 return Ticket(self, range(start, files.tree.size))
 
     def sign(self) -> Checkpoint:
@@ -127,7 +129,7 @@ class Log:
             with files.turn():
                 stop = min(files.tree.size, files.tree.size if stop is None else stop)
                 place = files.start_of(start) if start < stop else 0
-        with (self._folder / LOG).open("rb") as file:
+        with (self.folder / LOG).open("rb") as file:
             file.seek(place)
             for number in range(start, stop):
                 yield number, self._parsed(number, file.readline())
@@ -159,7 +161,7 @@ class Log:
     def _opened(self) -> Lines:
         """The files; the mutex is held."""
         if self._files is None:
-            files = Lines(self._folder, vkey=self.vkey, last=self._last, own=self._own)
+            files = Lines(self.folder, vkey=self.vkey, last=self._last, own=self._own)
             try:
                 with files.turn():
                     self._durable = files.signed
@@ -203,7 +205,7 @@ class Log:
             with self._mutex:
                 self._opened().flush()
             checkpoint = Checkpoint(self.origin, durable_now.size, durable_now.root)
-            return add(self._folder / CHECKPOINTS, checkpoint, self._signer, self._agrees)
+            return add(self.folder / CHECKPOINTS, checkpoint, self._signer, self._agrees)
 
     def _agrees(self, last: Checkpoint) -> bool:
         with self._mutex:
@@ -211,7 +213,7 @@ class Log:
 
     def _last(self) -> Checkpoint | None:
         try:
-            with (self._folder / CHECKPOINTS).open("rb") as file:
+            with (self.folder / CHECKPOINTS).open("rb") as file:
                 return read_last(file, self.vkey)[0]
         except FileNotFoundError:
             return None
@@ -312,9 +314,9 @@ def _make(folder: Path, pipeline: str, lake_id: str, keys: KeyProvider) -> None:
         signing.store(folder, data)
 
 
-@atexit.register
-def _close_all() -> None:
-    for log in list(_LOGS):
+def _close(reference: "weakref.ref[Log]") -> None:
+    log = reference()
+    if log is not None:
         log.close()
 
 
