@@ -1,13 +1,13 @@
 """The commit: under the partition's lock, put the files in place and move the pointer, unless somebody else did."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from kedge import durable, faults
-from kedge.errors import Conflict
-from kedge.lake import keylock
+from kedge.errors import Conflict, KedgeError, Tampered
+from kedge.keys import keylock
 from kedge.lake.draft import Draft
 from kedge.lake.manifest import Manifest
 from kedge.lake.pointer import Pointer, read_pointer, swap, writer
@@ -15,7 +15,8 @@ from kedge.lake.version import Version
 
 faults.register("lake.place", steps=("before", "aside", "renamed", "after"))
 
-_LOCK = ".lock"
+LOCK = ".lock"
+"""Of a partition's writers, in its folder."""
 
 
 class Partition:
@@ -95,7 +96,7 @@ class Partition:
     def _locked(self) -> Iterator[None]:
         with durable.storage(self._place):
             durable.make_folder(self.folder, mode=0o700)
-            with durable.lock(self.folder / _LOCK):
+            with durable.lock(self.folder / LOCK):
                 yield
 
     @contextmanager
@@ -106,19 +107,45 @@ class Partition:
             return
         entry = self._entry(manifest, draft)
         journal.intent(entry)
-        result = "failed"
         try:
             yield
-            result = "done"
-        except Conflict:
-            result = "conflict"
+        except BaseException as error:
+            with suppress(KedgeError):  # settled later, by the pointer as here; what went wrong says more
+                journal.outcome({**entry, "result": self._result(entry, error), "error": type(error).__name__})
             raise
-        finally:
-            journal.outcome({**entry, "result": result})
+        journal.outcome({**entry, "result": "done"})
+
+    def _result(self, entry: Mapping[str, Any], error: BaseException) -> str:
+        """What became of a commit that raised: the pointer may have moved before its last step failed."""
+        if isinstance(error, Conflict):
+            return "conflict"
+        return "done" if happened(self.version, entry) else "failed"
 
     def _entry(self, manifest: Manifest, draft: Draft | None) -> dict[str, Any]:
         action = "attempt" if not manifest.released else "repoint" if draft is None else "commit"
-        names = ("zone", "pipeline", "dataset", "partition", "version", "content_digest", "released", "reason")
-        predecessor = self._seen.version if self._seen else None
-        who = writer(self.version.dataset.lake.run)
-        return {"action": action, **{n: getattr(manifest, n) for n in names}, "predecessor": predecessor, "writer": who}
+        names = ("zone", "pipeline", "dataset", "partition", "version", "declared", "content_digest", "released")
+        return {
+            "action": action,
+            **{name: getattr(manifest, name) for name in names},
+            "blocked_by": [check.name for check in manifest.checks if check.blocking and not check.passed],
+            "predecessor": self._seen.version if self._seen else None,
+            "sequence": self._seen.sequence if self._seen else 0,
+            "writer": writer(self.version.dataset.lake.run),
+        }
+
+
+def happened(version: Version, entry: Mapping[str, Any]) -> bool:
+    """Whether the commit that a journal's entry announced came about; the caller holds the partition's lock.
+
+    The pointer decides; a version that failed a blocking check has none, and is there or is not.
+
+    Raises:
+        Tampered: the pointer is damaged.
+    """
+    if entry["released"]:
+        pointer = Partition(version).look()
+        return pointer is not None and pointer.version == version.id and pointer.sequence > entry["sequence"]
+    with suppress(Tampered):
+        stored = Version(version.dataset, version.partition, version.id)  # another one may have read what was there
+        return stored.manifest.content_digest == str(entry["content_digest"])
+    return False

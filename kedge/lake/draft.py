@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kedge.lake.dataset import Dataset
 
 faults.register("lake.write", steps=("before", "written", "after"))
-faults.register("lake.keys", steps=durable.WRITE)
+faults.register("lake.keys", steps=(*durable.WRITE, "after"))
 faults.register("lake.measure.after")
 
 _DIGEST_ROWS, _DIGEST_THREADS = 65_536, 2
@@ -31,6 +31,7 @@ class Draft:
 
     Attributes:
         dataset, partition, version: what is being written; the version id is known beforehand.
+        folder: where the files are until the commit.
         rows, schema: of `rows.parquet`, or of the first frame when there is none of that name.
     """
 
@@ -38,7 +39,7 @@ class Draft:
         self.dataset, self.partition, self.version = dataset, partition, version
         self.rows = 0
         self.schema: tuple[tuple[str, str], ...] = ()
-        self._folder = folder
+        self.folder = folder
         self._keys: dict[str, bytes] = {}
         self._digests: dict[str, str] = {}
         self._has_frame = False
@@ -77,7 +78,7 @@ class Draft:
         """What was written, lazily: checks are computed on the stored files, not on what was meant to be stored."""
         if name not in self._keys:
             raise Terminal(self._aad(name), need="a written frame", got="none", remedy="Write it first.")
-        return parquet.scan_parquet(self._folder / name, self._keys[name], self._aad(name).encode())
+        return parquet.scan_parquet(self.folder / name, self._keys[name], self._aad(name).encode())
 
     @property
     def content_digest(self) -> str:
@@ -86,15 +87,17 @@ class Draft:
 
     def files(self) -> dict[str, dict[str, int | str]]:
         """Size and SHA-256 of every file's ciphertext."""
-        paths = {name: self._folder / name for name in sorted(self._keys)}
+        paths = {name: self.folder / name for name in sorted(self._keys)}
         return {name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for name, path in paths.items()}
 
     def write_keys(self) -> None:
-        """Store the wrapped keys of all files."""
+        """Wrap the keys of all files and store them; the last thing that is written, see `kedge.keys.keylock`."""
         wrapped: dict[str, Wrapped] = {n: self.dataset.wrap(k, self._aad(n).encode()) for n, k in self._keys.items()}
         data = json.dumps({"format": 1, "keys": wrapped}, indent=1).encode()
         with durable.storage(self._aad(KEYS)):
-            durable.write(self._folder / KEYS, data, point="lake.keys")
+            durable.write(self.folder / KEYS, data, point="lake.keys")
+            durable.sync_folder(self.folder)
+            faults.reach("lake.keys.after")
 
     def _aad(self, name: str) -> str:
         return f"{place(self.dataset, self.partition, self.version)}/{name}"
@@ -105,7 +108,7 @@ class Draft:
             need = f"a new file name that {'ends' if suffix else 'does not end'} in .parquet"
             raise Terminal(self._aad(name), need=need, got="another one", remedy="Rename the file.")
         self._keys[name] = new_key()
-        return self._folder / name, self._keys[name], self._aad(name).encode()
+        return self.folder / name, self._keys[name], self._aad(name).encode()
 
     def _end(self, path: Path) -> None:
         faults.reach("lake.write.written")

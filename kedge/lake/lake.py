@@ -9,6 +9,7 @@ from kedge import durable, faults
 from kedge.errors import Tampered, Terminal
 from kedge.keys import KeyProvider, create_keys, open_keys
 from kedge.lake.dataset import Dataset
+from kedge.lake.erasure import Erasures
 from kedge.lake.hooks import Journal, LeaveOut
 from kedge.lake.names import Zone
 from kedge.lake.secret import Secrets, open_secrets
@@ -87,14 +88,33 @@ class Lake:
         return Dataset(self, zone, pipeline, name)
 
     def secrets(self, pipeline: str) -> Secrets:
-        """The stable secrets of a pipeline; made at first use."""
+        """The stable secrets of a pipeline; made at first use.
+
+        Raises:
+            KeyGone: their key-encryption key was destroyed.
+            Terminal: the lake was restored from a backup made before an erasure.
+            Tampered: they are damaged, or the key provider is older than the lake.
+        """
         if pipeline not in self._secrets:
             self._secrets[pipeline] = self._opened(check_name("pipeline", pipeline))
         return self._secrets[pipeline]
 
+    def count_erasure(self, pipeline: str) -> int:
+        """Count an erasure of which nothing is left to do: copies of the lake made before are refused from now on.
+
+        Returns:
+            how many there were.
+        """
+        return self._erasures(pipeline, self.secrets(pipeline)).count()
+
+    def _erasures(self, pipeline: str, secrets: Secrets) -> Erasures:
+        return Erasures(self.root / "restricted" / pipeline, pipeline, secrets.digest, self.keys)
+
     def _opened(self, pipeline: str) -> Secrets:
         try:
-            return open_secrets(self.root, pipeline, self.keys)
+            found = open_secrets(self.root, pipeline, self.keys)
+            self._erasures(pipeline, found).check()
+            return found
         except (Tampered, Terminal) as error:
             if self.journal:
                 what = {"file": "secrets.json", "what": type(error).__name__}

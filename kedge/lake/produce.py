@@ -58,7 +58,7 @@ def produce(
         findings = write(draft)
         origin = {"inputs": dict(inputs), "declared": digest(dict(declared)), "code": code, "seed": seed}
         manifest = _finish(draft, scratch, findings, origin, pointer.version if pointer else None)
-        place.commit(manifest, scratch.path)
+        place.commit(manifest, draft)
     finally:
         scratch.close()
     return Outcome(Version(dataset, partition, version.id), written=True)
@@ -72,7 +72,7 @@ def _reusable(version: Version) -> bool:
 def _finish(
     draft: Draft, scratch: durable.Scratch, findings: Findings, origin: Mapping[str, Any], predecessor: str | None
 ) -> Manifest:
-    """Decide and complete the folder: keys, manifest, fsync."""
+    """Decide, and complete the folder by all but the keys."""
     reason = _reason(findings.checks)
     manifest = Manifest(
         zone=draft.dataset.zone,
@@ -93,11 +93,9 @@ def _finish(
         created=datetime.now(UTC).isoformat(),
         notes=dict(findings.notes),
     )
-    draft.write_keys()
     sealed = manifest.sealed(draft.dataset.secrets.digest)
     with durable.storage(f"{draft.dataset.place}/{draft.partition}/{draft.version}/{MANIFEST}"):
         durable.write(scratch.path / MANIFEST, sealed, point="lake.manifest")
-        durable.sync_folder(scratch.path)
         faults.reach("lake.manifest.after")
     return manifest
 

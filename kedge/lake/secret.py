@@ -1,27 +1,32 @@
-"""The stable secrets of a pipeline: made once, wrapped, re-wrapped by rotation, never changed.
+"""The stable secrets of a pipeline: made once, wrapped, re-wrapped by rotation, never changed, never kept in memory.
 
 Tokens, hold-out groups and digests stay comparable over the years only while their secrets stay the same; so a lost
 secrets file is an error, never a reason to make new ones.
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 from kedge import durable, faults
 from kedge.errors import Tampered
-from kedge.keys import KeyProvider, new_key
+from kedge.keys import KeyProvider, keylock, new_key
+from kedge.keys.keyfile import KeyFile, unwrap_latest
 
 faults.register("lake.secrets", steps=durable.REPLACE)
 
 _PURPOSES = ("token", "holdout", "digest", "index")
 _FILE = "secrets.json"
 _FORMAT = 1
-_ZONE = "restricted"
+ZONE = "restricted"
 
 
 class Secrets:
     """Secrets of one pipeline, 32 bytes each. Prints nothing of them.
+
+    Each use unwraps again, so that none outlives its key-encryption key: 0.06 ms with the key ring.
 
     Attributes:
         holdout: decides by keyed hash who is held out.
@@ -29,8 +34,8 @@ class Secrets:
         index: keys the index of subjects.
     """
 
-    def __init__(self, values: dict[str, bytes]) -> None:
-        self._values = values
+    def __init__(self, unwrap: Callable[[str], bytes]) -> None:
+        self._unwrap = unwrap
 
     def __repr__(self) -> str:
         return "Secrets(***)"
@@ -40,19 +45,19 @@ class Secrets:
 
     def token(self, domain: str) -> bytes:
         """Key of the tokens of one domain: columns of the same domain get the same token for the same person."""
-        return blake2b(domain.encode(), key=self._values["token"], digest_size=32, person=b"kedge.token").digest()
+        return blake2b(domain.encode(), key=self._unwrap("token"), digest_size=32, person=b"kedge.token").digest()
 
     @property
     def holdout(self) -> bytes:
-        return self._values["holdout"]
+        return self._unwrap("holdout")
 
     @property
     def digest(self) -> bytes:
-        return self._values["digest"]
+        return self._unwrap("digest")
 
     @property
     def index(self) -> bytes:
-        return self._values["index"]
+        return self._unwrap("index")
 
 
 def open_secrets(root: Path, pipeline: str, keys: KeyProvider) -> Secrets:
@@ -60,24 +65,35 @@ def open_secrets(root: Path, pipeline: str, keys: KeyProvider) -> Secrets:
 
     Raises:
         Tampered: the file is damaged, or it is missing although the pipeline has data.
+        KeyGone: their key-encryption key is; later uses raise it too.
     """
-    folder = root / _ZONE / pipeline
+    folder = root / ZONE / pipeline
     path = folder / _FILE
     if not path.exists():
         _make(root, pipeline, keys)
-    return Secrets(_unwrapped(_parse(path, pipeline), pipeline, keys))
+    found = Secrets(partial(_unwrap, path, pipeline, keys))
+    for purpose in _PURPOSES:
+        _unwrap(path, pipeline, keys, purpose)
+    return found
+
+
+def secrets_file(root: Path, pipeline: str) -> KeyFile:
+    """The file of the secrets, for a rotation."""
+    folder = root / ZONE / pipeline
+    place = f"{ZONE}/{pipeline}/{_FILE}"
+    return KeyFile(folder / _FILE, folder / ".lock", "secrets", place, "secrets")
 
 
 def _make(root: Path, pipeline: str, keys: KeyProvider) -> None:
-    folder = root / _ZONE / pipeline
-    with durable.storage(f"{_ZONE}/{pipeline}"):
+    folder = root / ZONE / pipeline
+    with durable.storage(f"{ZONE}/{pipeline}"):
         durable.make_folder(folder, mode=0o700)
-        with durable.lock(folder / ".lock"):
+        with keylock.wrapping(folder), durable.lock(folder / ".lock"):
             if (folder / _FILE).exists():
                 return
             _refuse_loss(root, pipeline)
             durable.sweep(folder)
-            wrapped = {p: keys.wrap(pipeline, _ZONE, new_key(), _context(pipeline, p)) for p in _PURPOSES}
+            wrapped = {p: keys.wrap(pipeline, ZONE, new_key(), _context(pipeline, p)) for p in _PURPOSES}
             data = json.dumps({"format": _FORMAT, "pipeline": pipeline, "secrets": wrapped}, indent=1).encode()
             durable.replace(folder / _FILE, data, mode=0o600, point="lake.secrets")
 
@@ -93,6 +109,8 @@ def _parse(path: Path, pipeline: str) -> dict[str, dict[str, str]]:
         content = json.loads(path.read_bytes())
         wrapped = dict(content["secrets"])
         complete = content["pipeline"] == pipeline and set(wrapped) == set(_PURPOSES)
+    except FileNotFoundError:
+        raise _damaged(pipeline, "no such file") from None
     except (ValueError, KeyError, TypeError):
         raise damaged from None
     if not complete:
@@ -100,17 +118,20 @@ def _parse(path: Path, pipeline: str) -> dict[str, dict[str, str]]:
     return wrapped
 
 
-def _unwrapped(wrapped: dict[str, dict[str, str]], pipeline: str, keys: KeyProvider) -> dict[str, bytes]:
-    return {p: keys.unwrap(pipeline, _ZONE, wrapped[p], _context(pipeline, p)) for p in _PURPOSES}
+def _unwrap(path: Path, pipeline: str, keys: KeyProvider, purpose: str) -> bytes:
+    context = _context(pipeline, purpose)
+    return unwrap_latest(
+        lambda: _parse(path, pipeline)[purpose], lambda wrapped: keys.unwrap(pipeline, ZONE, wrapped, context)
+    )
 
 
 def _context(pipeline: str, purpose: str) -> bytes:
-    return f"{_ZONE}/{pipeline}/{_FILE}/{purpose}".encode()
+    return f"{ZONE}/{pipeline}/{_FILE}/{purpose}".encode()
 
 
 def _damaged(pipeline: str, got: str) -> Tampered:
     return Tampered(
-        f"{_ZONE}/{pipeline}/{_FILE}",
+        f"{ZONE}/{pipeline}/{_FILE}",
         need="the wrapped secrets of the pipeline",
         got=got,
         remedy="Restore the file from a backup: new secrets would give every person a new token.",

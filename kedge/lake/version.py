@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from kedge.errors import Part, Tampered, Terminal
+from kedge.errors import KedgeError, Part, Tampered, Terminal
 from kedge.keys import Wrapped
+from kedge.keys.keyfile import unwrap_latest
 from kedge.lake import blob, parquet
 from kedge.lake.filekey import FileKey
 from kedge.lake.manifest import Manifest, read_manifest
@@ -66,8 +68,10 @@ class Version:
             Tampered: the file is not what was written.
             Terminal: its key is not in the ring.
         """
-        key = self._checked(name)
-        return self.dataset.left_out(parquet.scan_parquet(key.path, key.key, key.aad))
+        key = self._given(name)
+        with self._denials(name):
+            frame = parquet.scan_parquet(key.path, key.key, key.aad)
+        return self.dataset.left_out(frame)
 
     def batches(
         self, rows: int = 65_536, columns: Sequence[str] | None = None, name: str = ROWS
@@ -83,8 +87,9 @@ class Version:
         Raises:
             Tampered: the file is not what was written.
         """
-        key = self._checked(name)
-        return blob.open_blob(key.path.read_bytes(), key.key, key.aad)
+        key = self._given(name)
+        with self._denials(name):
+            return blob.open_blob(key.path.read_bytes(), key.key, key.aad)
 
     def file_keys(self, names: Iterable[str] | None = None) -> list[FileKey]:
         """Keys of these files (default: all), for a process that reads them without the lake.
@@ -99,10 +104,10 @@ class Version:
                 got="a request for the bare file",
                 remedy="Read it with scan() or batches(), or finish the erasure first.",
             )
-        return [self._checked(name) for name in (self.manifest.files if names is None else names)]
+        return [self._given(name) for name in (self.manifest.files if names is None else names)]
 
     def check_whole(self) -> None:
-        """Verify manifest, every file and every wrapped key.
+        """Verify manifest, every file and every wrapped key; nothing is decrypted, so that this is no read.
 
         Raises:
             Tampered: something is not what was written.
@@ -119,12 +124,44 @@ class Version:
             return False
         return True
 
+    def _given(self, name: str) -> FileKey:
+        """The key of a file whose content is given now: the journal knows before anybody reads."""
+        self._verify(name)
+        with self._denials(name):
+            key = self._file_key(name)
+        if journal := self.dataset.lake.journal:
+            journal.read(self._told)
+        return key
+
+    @contextmanager
+    def _denials(self, name: str) -> Iterator[None]:
+        """Tell the journal when what happens inside does not open."""
+        try:
+            yield
+        except KedgeError as error:
+            if journal := self.dataset.lake.journal:
+                journal.denied({**self._told, "file": name, "what": type(error).__name__})
+            raise
+
+    @property
+    def _told(self) -> dict[str, str]:
+        dataset = self.dataset
+        place = {"zone": dataset.zone, "pipeline": dataset.pipeline, "dataset": dataset.name}
+        return {**place, "partition": self.partition, "version": self.id}
+
     def _checked(self, name: str) -> FileKey:
+        self._verify(name)
+        return self._file_key(name)
+
+    def _verify(self, name: str) -> None:
+        """Compare the stored bytes of a file with the manifest."""
         recorded = self.manifest.files.get(name)
         if recorded is None:
             need = f"one of {', '.join(self.manifest.files) or 'its files (it has none)'}"
             raise Terminal(self.place, need=need, got="the name of another file", remedy="Name a stored file.")
         check_file_whole(self.path / name, recorded, f"{self.place}/{name}", self._part)
+
+    def _file_key(self, name: str) -> FileKey:
         return FileKey(self.path / name, self._key(name), f"{self.place}/{name}".encode())
 
     @property
@@ -133,7 +170,7 @@ class Version:
 
     def _key(self, name: str) -> bytes:
         context = f"{self.place}/{name}".encode()
-        return self.dataset.unwrap(self._wrapped(name), context)
+        return unwrap_latest(lambda: self._wrapped(name), lambda wrapped: self.dataset.unwrap(wrapped, context))
 
     def _wrapped(self, name: str) -> Wrapped:
         # Read again each time: a rotation may have re-wrapped the keys.
