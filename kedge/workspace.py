@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kedge import durable
-from kedge.audit.actor import Actor
+from kedge.audit.entry import Actor
 from kedge.audit.trail import Trail
 from kedge.errors import Terminal
 from kedge.lake import Dataset, Lake, LeaveOut, Secrets, Zone
@@ -74,6 +74,7 @@ class Workspace:
         silence()
         lake = Lake.open(settings.lake, settings.key_place, run=run, leave_out=leave_out)
         trail = Trail.open(settings.audit, lake.id, lake.keys, run=run, why=why, actor=actor)
+        lake.journal, lake.keys.announce = trail, trail.made
         return cls(settings, lake, trail)
 
     def dataset(self, pipeline: str, name: str) -> Dataset:

@@ -6,19 +6,16 @@ as it lasts: the lake's its partition's, every other one `<action>.lock` beside 
 """
 
 import os
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kedge import durable, faults
-from kedge.audit.actor import Actor
-from kedge.audit.code import code_digest
+from kedge.audit.entry import Actor, record
 from kedge.errors import Blocked, Conflict, KedgeError
-from kedge.keys import KeyProvider
+from kedge.keys import Kek, KeyProvider
 from kedge.spec.names import check_name
 
 if TYPE_CHECKING:
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
 
 faults.register("audit.configured", steps=("before", "after"))
 
+Phase = Literal["intent", "outcome", "event"]
 _PLACE = ("zone", "dataset", "partition", "version")
 _COMMIT = (*_PLACE, "predecessor", "sequence", "content_digest", "released", "blocked_by")
 
@@ -64,6 +62,8 @@ class Trail:
         self._logs: dict[str, Log] = {}
         self._intents: dict[tuple[object, ...], int] = {}
         self._opening = threading.Lock()
+        self._unborn: set[str] = set()
+        self._made: list[Kek] = []
 
     def __repr__(self) -> str:
         return f"Trail({self.lake_id})"
@@ -80,7 +80,7 @@ class Trail:
         actor: Actor | None = None,
     ) -> "Trail":
         """The trail of a lake, with its logs below `folder`; touches no file."""
-        return cls(folder, lake_id, keys, run=run, why=why, actor=actor or Actor.of_process())
+        return cls(folder, lake_id, keys, run=run, why=why, actor=actor or Actor.of_system())
 
     def log(self, pipeline: str) -> "Log":
         """The log of a pipeline; made, with its signer, at first use."""
@@ -89,8 +89,15 @@ class Trail:
                 from kedge.audit.log import Log
 
                 folder = self.folder / check_name("pipeline", pipeline)
-                self._logs[pipeline] = Log.open(folder, pipeline=pipeline, lake_id=self.lake_id, keys=self._keys)
-            return self._logs[pipeline]
+                self._unborn.add(pipeline)
+                try:
+                    self._logs[pipeline] = Log.open(folder, pipeline=pipeline, lake_id=self.lake_id, keys=self._keys)
+                finally:
+                    self._unborn.remove(pipeline)
+            log, (made, self._made) = self._logs[pipeline], (self._made, [])
+        for kek in made:
+            self.made(kek)
+        return log
 
     def close(self) -> None:
         """Sign and close what was opened; whoever writes again opens it again."""
@@ -124,6 +131,13 @@ class Trail:
         facts = {name: entry.get(name) for name in (*_PLACE, "file", "what")}
         with suppress(KedgeError):
             self.event(entry["pipeline"], "denied", **facts)
+
+    def made(self, kek: Kek) -> None:
+        """A key-encryption key was made on first use; see `KeyProvider.announce`."""
+        if kek.pipeline in self._unborn:  # the key of the log's own signer: told once there is a log
+            self._made.append(kek)
+        else:
+            self.event(kek.pipeline, "keys.create", zone=kek.zone, kek=kek.id)
 
     def event(self, pipeline: str, action: str, *, config: str | None = None, **facts: Any) -> int:
         """Something that has no before and after; returns the entry's number.
@@ -183,20 +197,8 @@ class Trail:
                 stack.enter_context(durable.lock(change_lock(self.folder / pipeline, action), shared=True))
             yield
 
-    def _append(self, pipeline: str, action: str, phase: str, config: str | None, facts: Mapping[str, Any]) -> int:
-        entry = {
-            **facts,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "action": action,
-            "phase": phase,
-            "actor": self.actor.to_json(),
-            "run": self.run,
-            "process": {"pid": os.getpid(), "host": socket.gethostname()},
-            "why": self.why,
-            "pipeline": pipeline,
-            "code": code_digest(),
-            "config": config,
-        }
+    def _append(self, pipeline: str, action: str, phase: Phase, config: str | None, facts: Mapping[str, Any]) -> int:
+        entry = record(pipeline, action, phase, actor=self.actor, run=self.run, why=self.why, config=config, **facts)
         return self.log(pipeline).append(entry)[0]
 
 

@@ -29,7 +29,8 @@ def promote(ws: Workspace, declaration: Declaration, tracking: Tracking | None) 
     remedy = f"Run it: kedge run {declaration.name} --job retrain."
     evaluation = ws.dataset(declaration.name, "evaluation").require(ALL, remedy)
     registry = Registry.open(ws, declaration.name)
-    decision = registry.decided(evaluation.id) or _crowned(registry, evaluation) or _decide(registry, evaluation)
+    decision = registry.decided(evaluation.id) or _crowned(registry, evaluation)
+    decision = decision or _decide(registry, evaluation, declaration.digest)
     faults.reach("registry.mirror.before")
     if tracking is not None:
         tracking.mirror(declaration.name, registry)
@@ -44,7 +45,7 @@ def _crowned(registry: Registry, evaluation: Version) -> Decision | None:
     return registry.decided(champion.evaluation)
 
 
-def _decide(registry: Registry, evaluation: Version) -> Decision:
+def _decide(registry: Registry, evaluation: Version, config: str) -> Decision:
     notes, champion = evaluation.manifest.notes, registry.champion()
     _check_compared(registry, champion, notes["champion"])
     decision = Decision(
@@ -58,7 +59,7 @@ def _decide(registry: Registry, evaluation: Version) -> Decision:
         nights=tuple(notes["nights"]),
         decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return registry.decide(decision, champion)
+    return registry.decide(decision, champion, config=config)
 
 
 def _check_compared(registry: Registry, champion: Champion | None, compared: str | None) -> None:

@@ -10,12 +10,14 @@ told by the audit trail.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from kedge import durable, faults
+from kedge.audit.trail import Trail
 from kedge.errors import Conflict, Tampered
 from kedge.lake.seal import opened, sealed
 from kedge.registry.decision import Champion, Decision, Reign
@@ -25,6 +27,7 @@ POINT = "registry.decide"
 faults.register(POINT, steps=durable.REPLACE)
 
 _SUFFIX = ".json"
+_LOGGED = ("model", "evaluation", "number", "predecessor")
 _PURPOSE = b"kedge.decision"
 
 
@@ -35,15 +38,17 @@ class Registry:
     Attributes:
         path: folder of the numbered decision files.
         secret: gives the key of their seals; asked when there is a file to read or to write.
+        trail: where a decision is announced before its file is there; None announces nowhere, as a test may.
     """
 
     path: Path
     secret: Callable[[], bytes] = field(repr=False)
+    trail: Trail | None = None
 
     @classmethod
     def open(cls, ws: Workspace, pipeline: str) -> "Registry":
         """Open the registry of a pipeline; its folder is made with the first decision."""
-        return cls(ws.registry_path(pipeline), lambda: ws.secrets(pipeline).digest)
+        return cls(ws.registry_path(pipeline), lambda: ws.secrets(pipeline).digest, ws.trail)
 
     def champion(self) -> Champion | None:
         """The model in production; None before the first promotion."""
@@ -65,12 +70,19 @@ class Registry:
             Reign(model=d.model, since=d.at, until=ends[place], reason=d.reason) for place, d in enumerate(promoted)
         ]
 
-    def decide(self, decision: Decision, expected: Champion | None) -> Decision:
+    def recorded(self, number: int) -> str | None:
+        """Digest of that decision's file as the audit trail names it; None when there is no such file."""
+        with suppress(FileNotFoundError):
+            return sha256(self._file(number).read_bytes()).hexdigest()
+        return None
+
+    def decide(self, decision: Decision, expected: Champion | None, *, config: str | None = None) -> Decision:
         """Record a decision; a promotion makes its model the champion in the same step.
 
         Args:
             decision: what was decided; `number` and `predecessor` are filled in.
             expected: the champion that the decision was made against.
+            config: digest of the declaration that it was made under.
 
         Returns:
             The recorded decision.
@@ -82,21 +94,27 @@ class Registry:
             durable.make_folder(self.path)
             with durable.lock(self.path / ".lock"):
                 durable.sweep(self.path)
-                return self._record(decision, expected)
+                return self._record(decision, expected, config)
 
-    def _record(self, decision: Decision, expected: Champion | None) -> Decision:
+    def _record(self, decision: Decision, expected: Champion | None, config: str | None) -> Decision:
         number, champion = self._last()
         if champion != expected:
             raise self._conflict(number)
         recorded = replace(decision, number=number + 1, predecessor=champion.model if champion else None)
-        self._append(recorded, recorded.champion() if recorded.promoted else champion)
+        self._append(recorded, recorded.champion() if recorded.promoted else champion, config)
         return recorded
 
-    def _append(self, decision: Decision, champion: Champion | None) -> None:
+    def _append(self, decision: Decision, champion: Champion | None, config: str | None) -> None:
         body = {"decision": decision.to_json(), "champion": asdict(champion) if champion else None}
         body = sealed(body, self.secret(), _PURPOSE, str(decision.number))
         data = json.dumps(body, indent=1, sort_keys=True).encode()
-        durable.replace(self._file(decision.number), data, point=POINT)
+        facts = {name: getattr(decision, name) for name in _LOGGED} | {"record": sha256(data).hexdigest()}
+        announced = self.trail and self.trail.change(self.path.name, decision.action, config=config, **facts)
+        with announced or nullcontext({}) as outcome:
+            try:
+                durable.replace(self._file(decision.number), data, point=POINT)
+            finally:  # its last step may fail after the file is there
+                outcome["result"] = "done" if self.recorded(decision.number) == facts["record"] else "failed"
 
     def _last(self) -> tuple[int, Champion | None]:
         numbers = self._numbers()
