@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from kedge.spec import comparison, parts
+from kedge.spec.audit import Audit
 from kedge.spec.canonical import digest
 from kedge.spec.coherence import DATES, NUMBERS
 from kedge.spec.columns import Column
@@ -84,7 +85,7 @@ class Declaration(SpecModel):
     )
     erasure: Erasure = Field(default=Erasure(), description="reserved for a later version")
     alerts: Reserved = None
-    audit: Reserved = None
+    audit: Audit = Field(default=Audit(), description="where the log is anchored, and which access is unusual")
     fairness: Reserved = None
     retention: Reserved = None
 

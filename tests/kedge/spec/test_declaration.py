@@ -92,7 +92,7 @@ DEFAULTS: dict[str, Any] = {
     "labels": None,
     "erasure": {"retrain": "always"},
     "alerts": {},
-    "audit": {},
+    "audit": {"unusual": {"denied": 3, "ignore": []}},
     "fairness": {},
     "retention": {},
     "champion": {"approval": "none", "margin": 0.005},
@@ -112,7 +112,6 @@ DEFAULTS: dict[str, Any] = {
 LATER: dict[str, Any] = {
     "erasure__retrain": "never",
     "alerts": {"mail": "x"},
-    "audit": {"log": True},
     "fairness": {"by": ["sex"]},
     "retention": {"raw": "90d"},
     "champion__approval": "required",

@@ -44,6 +44,7 @@ CHANGES: list[tuple[dict[str, Any], set[str]]] = [
     ({"owners": ["team:a"]}, set()),
     ({"compute": {"model": {"gpu": 1}}}, set()),
     ({"retrain": {"cooldown": "9d"}}, set()),
+    ({"audit": {"anchor": "/mnt/worm/kedge"}}, set()),
     ({"retrain": {"at_least_every": "30d"}}, set()),
     ({"drift": {"patience": 5}}, set()),
     ({"source__files": "elsewhere/{date}.csv"}, set()),
