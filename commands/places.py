@@ -17,5 +17,8 @@ def demo_environment() -> dict[str, str]:
         "KEDGE_KEYS": str(folder / "keys"),
         "KEDGE_DATA": str(folder / "data"),
         "KEDGE_PIPELINES": str(project_root() / "pipelines"),
-        "KEDGE_MLFLOW_URI": "",  # the default, below KEDGE_HOME, whatever your own environment says
+        "KEDGE_KEYS_PROVIDER": "",  # the defaults, below this folder, whatever your own environment says
+        "KEDGE_KEYS_KEY_FILE": "",
+        "KEDGE_KEYS_PASSPHRASE_FILE": "",
+        "KEDGE_MLFLOW_URI": "",
     }

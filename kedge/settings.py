@@ -9,6 +9,7 @@ from typing import Literal, cast, get_args
 from kedge.errors import Terminal
 
 Profile = Literal["local", "kubernetes"]
+Confined = Literal["auto", "required", "off"]
 KeyKeeper = Literal["local", "aws-kms"]
 
 
@@ -62,6 +63,9 @@ class Settings:
         mlflow_page: where people reach MLflow's web page; links lead there (`KEDGE_MLFLOW_PAGE`).
         reports_page: where people reach `reports` (`KEDGE_REPORTS_PAGE`; `kedge up` serves them).
         profile: where steps are executed: here, or each in a pod of its own (`KEDGE_PROFILE`, default `local`).
+        training_confined: whether a training process must be confined: `auto` takes what the machine offers, `required`
+            fails without Landlock, `off` asks for nothing (`KEDGE_TRAINING_CONFINED`, default `auto`).
+        training_uid: user that a training process becomes; needs root (`KEDGE_TRAINING_UID`, default the same user).
         key_place: who keeps the key-encryption keys (`KEDGE_KEYS_*`, default a key ring in `keys`).
     """
 
@@ -73,6 +77,8 @@ class Settings:
     mlflow_page: str
     reports_page: str
     profile: Profile = "local"
+    training_confined: Confined = "auto"
+    training_uid: int | None = None
     key_place: KeyPlace
 
     @classmethod
@@ -106,6 +112,8 @@ class Settings:
             mlflow_page=(env.get("KEDGE_MLFLOW_PAGE") or "http://127.0.0.1:5000").rstrip("/"),
             reports_page=(env.get("KEDGE_REPORTS_PAGE") or "http://127.0.0.1:3001").rstrip("/"),
             profile=cast("Profile", profile),
+            training_confined=_confined(env.get("KEDGE_TRAINING_CONFINED") or "auto"),
+            training_uid=_user(env.get("KEDGE_TRAINING_UID") or ""),
             key_place=KeyPlace.from_environment(keys, env),
         )
 
@@ -139,3 +147,19 @@ class Settings:
     @property
     def mlflow_artifacts(self) -> Path:
         return self.home / "mlflow" / "artifacts"
+
+
+def _confined(wanted: str) -> Confined:
+    if wanted in get_args(Confined):
+        return cast("Confined", wanted)
+    need = " or ".join(get_args(Confined))
+    raise Terminal("KEDGE_TRAINING_CONFINED", need=need, got="another text", remedy="Unset it for auto.")
+
+
+def _user(number: str) -> int | None:
+    if not number:
+        return None
+    if number.isdecimal() and 0 < int(number) < 2**32 - 1:
+        return int(number)
+    need = "the number of a user other than root"
+    raise Terminal("KEDGE_TRAINING_UID", need=need, got="another text", remedy="`id -u NAME` tells it.")

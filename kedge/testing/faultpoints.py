@@ -12,6 +12,8 @@ OWNERS = (
     "kedge.drift.report",
     "kedge.durable",
     "kedge.keys.keyfile",
+    "kedge.keys.kms",
+    "kedge.keys.kmsnote",
     "kedge.keys.ringfile",
     "kedge.keys.unlock",
     "kedge.lake.commit",

@@ -37,6 +37,8 @@ ELSEWHERE = {
     "lake.create": "tests/kedge/lake/test_crash.py: a new lake",
     "keys.ring": "tests/kedge/lake/test_crash.py: a new lake; tests/kedge/keys/test_ring.py: rotation, destruction",
     "keys.unlock": "tests/kedge/lake/test_crash.py: a new lake",
+    "keys.kms": "tests/kedge/keys/test_kms.py: killed at each there; a key service, not a ring",
+    "keys.note": "tests/kedge/keys/test_kms.py: killed at each there; a key service, not a ring",
     "keys.rewrap": "tests/faults/test_rotation.py",
     "lake.destroy": "tests/faults/test_rotation.py",
     "lake.erasures": "tests/faults/test_rotation.py",

@@ -25,7 +25,10 @@ _spec.loader.exec_module(nights)
 
 POINTS = sorted(point for point in faults.points() if point.startswith(("lake.", "keys.")))
 CREATION = {point for point in POINTS if point.startswith(("lake.create.", "keys.ring.", "keys.unlock."))}
-ELSEWHERE = ("lake.rotate.", "lake.destroy.", "lake.erasures.", "keys.rewrap.")  # tests/faults/test_rotation.py
+ELSEWHERE = (
+    *("lake.rotate.", "lake.destroy.", "lake.erasures.", "keys.rewrap."),  # tests/faults/test_rotation.py
+    *("keys.kms.", "keys.note."),  # tests/kedge/keys/test_kms.py
+)
 COMMITS = [point for point in POINTS if point not in CREATION and not point.startswith(ELSEWHERE)]
 
 
