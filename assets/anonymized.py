@@ -39,7 +39,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "anonymized"),
     )
     def _anonymized(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("anonymized", context) as workspace:
+        with store.stage("anonymized", context, declaration) as workspace:
             from kedge.privacy.anonymize import anonymize
 
             outcome = anonymize(workspace, declaration, context.partition_key)

@@ -20,7 +20,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
 
     @dg.asset(**common, deps=[key(declaration, "evaluation")], op_tags=op_tags(declaration, "champion"))
     def _champion(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("champion", context) as workspace:
+        with store.stage("champion", context, declaration) as workspace:
             from kedge.registry.promote import promote
             from kedge.registry.store import Registry
 

@@ -42,7 +42,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "drift_report"),
     )
     def _drift_report(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("drift_report", context) as workspace:
+        with store.stage("drift_report", context, declaration) as workspace:
             from kedge.drift.report import report
             from kedge.scoring import scorer
 

@@ -28,7 +28,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "evaluation"),
     )
     def _evaluation(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("evaluation", context) as workspace:
+        with store.stage("evaluation", context, declaration) as workspace:
             from kedge.evaluation.evaluate import evaluate
             from kedge.scoring import scorer
             from kedge.scoring.official import official

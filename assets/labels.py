@@ -36,7 +36,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "labels"),
     )
     def _labels(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("labels", context) as workspace:
+        with store.stage("labels", context, declaration) as workspace:
             from kedge.labels.label import label
 
             outcome = label(workspace, declaration, context.partition_key).labels

@@ -27,7 +27,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "model"),
     )
     def _model(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("model", context) as workspace:
+        with store.stage("model", context, declaration) as workspace:
             from kedge.training.train import train
 
             launch = launch_through_pipes(context)

@@ -28,7 +28,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "predictions"),
     )
     def _predictions(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("predictions", context) as workspace:
+        with store.stage("predictions", context, declaration) as workspace:
             from kedge.scoring import predict
 
             scored = predict(workspace, declaration, context.partition_key)

@@ -27,7 +27,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "raw"),
     )
     def _raw(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("raw", context) as workspace:
+        with store.stage("raw", context, declaration) as workspace:
             from kedge.source.take import take
 
             outcome = take(workspace, declaration, context.partition_key)

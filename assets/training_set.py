@@ -24,7 +24,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
 
     @dg.asset(**common, deps=deps, op_tags=op_tags(declaration, "training_set"))
     def _training_set(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("training_set", context) as workspace:
+        with store.stage("training_set", context, declaration) as workspace:
             from kedge.registry.store import Registry
             from kedge.training.training_set import assemble
 

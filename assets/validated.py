@@ -42,7 +42,7 @@ def asset(declaration: Declaration) -> dg.AssetsDefinition:
         op_tags=op_tags(declaration, "validated"),
     )
     def _validated(context: dg.AssetExecutionContext, store: Store) -> Iterator[Any]:
-        with store.stage("validated", context) as workspace:
+        with store.stage("validated", context, declaration) as workspace:
             from kedge.quality.validate import validate
 
             result = validate(workspace, declaration, context.partition_key)

@@ -43,13 +43,20 @@ def hand_out(ws: Workspace, declaration: Declaration, partition: str, out: Path)
     remedy = f"Run the night: kedge run {declaration.name} --partition {partition}."
     scored = ws.dataset(declaration.name, "predictions_restricted").require(partition, remedy)
     rows = _rows(ws, declaration, scored)
-    with durable.storage(str(out)), _draft(out) as (path, file):
+    place = {"zone": scored.dataset.zone, "dataset": scored.dataset.name, "partition": partition, "version": scored.id}
+    facts = {**place, "rows": len(rows), "suffix": out.suffix}
+    with (
+        ws.trail.change(declaration.name, "hand_out", config=declaration.digest, **facts) as outcome,
+        durable.storage(str(out)),
+        _draft(out) as (path, file),
+    ):
         faults.reach("scoring.handout.opened")
         _write(rows, file, out.suffix)
         file.flush()
         durable.sync_file(path)
         faults.reach("scoring.handout.written")
         path.replace(out)
+        outcome["result"] = "done"
         faults.reach("scoring.handout.after")
     return len(rows)
 
