@@ -8,7 +8,6 @@ import functools
 import json
 import os
 import pwd
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from kedge.errors import Terminal
 Entry = dict[str, Any]
 
 _LARGEST = 2**53 - 1
-_ASCII = re.compile(r"[ -~]+")
+_PLAIN = frozenset({str, bool, type(None)})
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 _NEED = "texts, whole numbers within 2^53-1, booleans, null, lists and objects of these, under names in ASCII"
 
@@ -97,7 +96,7 @@ def encode(entry: Mapping[str, Any]) -> bytes:
         Terminal: it holds something that has no canonical form here. Names the field, never its value.
     """
     for name, value in entry.items():
-        if not _clean(value) or not _named(name):
+        if not (isinstance(name, str) and name.isascii() and (type(value) in _PLAIN or _clean(value))):
             raise _refused(name)
     try:
         return _ENCODER.encode(dict(entry)).encode()
@@ -107,21 +106,17 @@ def encode(entry: Mapping[str, Any]) -> bytes:
 
 
 def _clean(value: Any) -> bool:
-    if value is None or isinstance(value, str | bool):
-        return True
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and name.isascii() for name in value) and all(map(_clean, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_clean, value))
     if isinstance(value, int):
         return -_LARGEST <= value <= _LARGEST
-    if isinstance(value, list | tuple):
-        return all(_clean(one) for one in value)
-    return isinstance(value, dict) and all(_named(name) and _clean(one) for name, one in value.items())
-
-
-def _named(name: object) -> bool:
-    return isinstance(name, str) and _ASCII.fullmatch(name) is not None
+    return value is None or isinstance(value, str)
 
 
 def _refused(name: object) -> Terminal:
-    field = name if _named(name) else "a name"
+    field = name if isinstance(name, str) and name.isascii() and name.isprintable() else "a name"
     return Terminal(
         f"audit entry ({field})",
         need=_NEED,

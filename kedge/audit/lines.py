@@ -7,10 +7,9 @@ believed as far as the last checkpoint vouches for them and made again from the 
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kedge import durable, faults
 from kedge.audit.checkpoint import Checkpoint
@@ -25,8 +24,7 @@ _CHUNK = 4 * 2**20
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """The log up to some entry: number of entries, bytes, and the tree's complete subtrees."""
 
     size: int
@@ -38,8 +36,35 @@ class Extent:
         return root_of(self.peaks)
 
 
+class Turn:
+    """The turn of one writer: the lock of the log is held, and what the others wrote is known.
+
+    Raises:
+        Tampered: the log is shorter than it was, is another file, or disagrees with the last checkpoint.
+    """
+
+    def __init__(self, lock: int, catch_up: Callable[[], None]) -> None:
+        self._lock, self._catch_up = lock, catch_up
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            self._catch_up()
+        except BaseException:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
 class Lines:
     """The lines of one log, open for appending.
+
+    Attributes:
+        turn: to be held while writing.
+        written: what is in the file, by us and by others as of our last turn.
+        signed: what the checkpoint vouched for that we began with.
 
     Args:
         vkey: told by the first entry.
@@ -52,38 +77,18 @@ class Lines:
     ) -> None:
         faults.reach("audit.append.before")
         self._folder, self._vkey, self._last, self._own = folder, vkey, last, own
-        self._path = folder / LOG
         self._log, self._ends, self._lock = (os.open(folder / name, _OPEN, 0o600) for name in (LOG, ENDS, LOCK))
-        found = os.fstat(self._log)
-        self._inode = found.st_dev, found.st_ino
         self._tree: Tree | None = None
         self._sound = False
-        self._end = 0
         self._waiting: list[int] = []  # ends that are not in the file yet
-        self.signed: Extent
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold the lock of the writers, knowing all that the others wrote.
-
-        Raises:
-            Tampered: the log is shorter than it was, is another file, or disagrees with the last checkpoint.
-        """
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
-            self._catch_up()
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+        self._closed = False
+        self.written = self.signed = Extent(0, 0, ())
+        self.turn = Turn(self._lock, self._catch_up)
 
     @property
     def tree(self) -> Tree:
         assert self._tree is not None
         return self._tree
-
-    def extent(self) -> Extent:
-        """What is written, by us and by others as of our last turn."""
-        return Extent(self.tree.size, self._end, tuple(self.tree.peaks))
 
     def add(self, lines: Sequence[bytes]) -> None:
         """Append lines in our turn; on an error the file is cut back to what it was."""
@@ -115,29 +120,50 @@ class Lines:
             self._waiting.clear()
         self.tree.flush()
 
+    def in_place(self) -> None:
+        """Look whether the log that is open is the one in the folder.
+
+        Raises:
+            Tampered: it is not.
+        """
+        try:
+            found = (self._folder / LOG).stat()
+        except FileNotFoundError:
+            raise self._tampered("the log that was opened", "no file") from None
+        if not os.path.samestat(found, os.fstat(self._log)):
+            raise self._tampered("the log that was opened", "another file in its place")
+
     def start_of(self, number: int) -> int:
         """Where line `number` starts, in our turn."""
         self.flush()
         start = self._end_of(number)
-        if start and os.pread(self._log, 1, start - 1) != b"\n":
+        if number and (start <= 0 or os.pread(self._log, 1, start - 1) != b"\n"):
             self._rebuild(self._last())
             start = self._end_of(number)
         return start
 
     def close(self) -> None:
         """Let go of the files, and of the lock if it is held."""
+        if self._closed:
+            return
+        self._closed = True
         for handle in (self._log, self._ends, self._lock):
             os.close(handle)
         if self._tree is not None:
             self._tree.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_closed"):
+            self.close()
+
+    @property
+    def _end(self) -> int:
+        return self.written.end
+
     def _catch_up(self) -> None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            raise self._tampered("the log", "no such file") from None
-        if (found.st_dev, found.st_ino) != self._inode:
-            raise self._tampered("the log that was opened", "another file in its place")
+        found = os.fstat(self._log)
+        if not found.st_nlink:
+            raise self._tampered("the log that was opened", "another file in its place, or none")
         if not self._sound:
             self._load()
         elif found.st_size == self._end:
@@ -174,15 +200,15 @@ class Lines:
             self._begin(last.size)
         except ValueError:
             return False
-        start, self._end = self._end_of(last.size - 1), self._end_of(last.size)
-        if not 0 <= start < self._end <= os.fstat(self._log).st_size or self._end - start > _CHUNK:
+        start, end = self._end_of(last.size - 1), self._end_of(last.size)
+        if not 0 <= start < end <= os.fstat(self._log).st_size or end - start > _CHUNK:
             return False
-        line = os.pread(self._log, self._end - start, start)
+        line = os.pread(self._log, end - start, start)
         proof, root = self.tree.inclusion(last.size - 1, last.size), self.tree.root()
         fits = verify_inclusion(last.size - 1, last.size, leaf_hash(line[:-1]), proof, last.root)
         if not fits or root != last.root or line[-1:] != b"\n":
             return False
-        self.signed = self.extent()
+        self.written = self.signed = Extent(last.size, end, tuple(self.tree.peaks))
         self._follow_whole()
         return True
 
@@ -193,18 +219,15 @@ class Lines:
             Tampered: they do not give the root that is signed.
         """
         self._begin(0)
-        self._end = 0
+        self.written = self.signed = Extent(0, 0, ())
         self._follow_whole()
         if last is None:
-            self.signed = Extent(0, 0, ())
             return
         if self.tree.size < last.size:
             raise self._tampered(f"{last.size} entries, which are signed", f"{self.tree.size}")
         if self.tree.root(last.size) != last.root:
             raise self._tampered(f"the {last.size} entries that are signed", "entries that were changed")
-        peaks = Tree(self._folder / TREE, size=last.size)
-        self.signed = Extent(last.size, self._end_of(last.size), tuple(peaks.peaks))
-        peaks.close()
+        self.signed = Extent(last.size, self._end_of(last.size), self.tree.peaks_of(last.size))
 
     def _begin(self, size: int) -> None:
         if self._tree is not None:
@@ -237,7 +260,8 @@ class Lines:
         for line in lines:
             end += len(line) + 1
             self._waiting.append(end)
-        self._end, self._sound = end, sound
+        self.written = Extent(self.tree.size, end, tuple(self.tree.peaks))
+        self._sound = sound
 
     def _end_of(self, number: int) -> int:
         """Where the first `number` lines end; -1 if the file does not say."""

@@ -1,8 +1,7 @@
 """The log of one pipeline: entries are written, fsynced, and only then acknowledged; checkpoints follow.
 
 Threads share an fsync: while one waits for the disk, the others write, and the next fsync covers them all. Processes
-take turns for the write alone. A thread of its own signs what is durable, at most every `SIGN_SECONDS`, so that an
-appender never waits for a signature.
+take turns for the write alone. Signing is left to a thread of its own (`kedge.audit.signing`).
 """
 
 import atexit
@@ -16,19 +15,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from kedge import durable, faults
-from kedge.audit import signer as signing
 from kedge.audit.checkpoint import Checkpoint, add, note, read_last
 from kedge.audit.entry import encode, record
 from kedge.audit.lines import LOCK, LOG, Extent, Lines
-from kedge.audit.signer import Signer
+from kedge.audit.signer import FILE as SIGNER
+from kedge.audit.signer import Signer, draft, store
+from kedge.audit.signing import SigningThread
 from kedge.errors import KedgeError, Tampered
 from kedge.keys import KeyProvider
 
 CHECKPOINTS = "checkpoints"
-SIGN_SECONDS = 0.05
-"""Between two checkpoints of a busy log."""
-
-_IDLE_SECONDS = 1.0  # how long a signing thread without work stays
 
 
 class Log:
@@ -47,11 +43,7 @@ class Log:
     _flushed: threading.Condition
     _flushing: bool
     _unsure: bool  # an fsync failed: the kernel may take lost bytes as stored
-    _wanted: threading.Condition  # of the three below
-    _unsigned: bool
-    _closing: threading.Event
-    _thread: threading.Thread | None
-    _failure: Exception | None  # of the signing thread
+    _thread: SigningThread
 
     def __init__(self, folder: Path, pipeline: str, signer: Signer) -> None:
         self.folder, self._pipeline, self._signer = folder, pipeline, signer
@@ -71,7 +63,7 @@ class Log:
         """
         with durable.storage(f"audit/{pipeline}"):
             durable.make_folder(folder, mode=0o700)
-            if not (folder / signing.FILE).exists():
+            if not (folder / SIGNER).exists():
                 _make(folder, pipeline, lake_id, keys)
             log = cls(folder, pipeline, Signer.open(folder, pipeline, lake_id, keys))
             log._current()
@@ -90,23 +82,27 @@ class Log:
 
     def submit(self, *entries: Mapping[str, Any]) -> "Ticket":
         """Write entries; they are on the disk when the ticket's `wait` returns. Raises as `append`."""
-        if self._failure is not None:
+        if self._thread.failure is not None:
             self.sign()
         lines = [encode(entry) for entry in entries]
-        with durable.storage(f"audit/{self._pipeline}"), self._mutex:
-            files = self._opened()
-            with files.turn():
-                start = files.tree.size
-                if lines:
-                    files.add(lines)
-                return Ticket(self, range(start, files.tree.size))
+        try:
+            with self._mutex:
+                files = self._opened()
+                with files.turn:
+                    start = files.tree.size
+                    if lines:
+                        files.add(lines)
+                    return Ticket(self, range(start, files.tree.size))
+        except OSError as error:
+            raise self._storage_error(error) from None
 
     def sign(self) -> Checkpoint:
         """Make everything durable that is written, and sign it now. Raises as `append`."""
         with durable.storage(f"audit/{self._pipeline}"):
             self._flush(self._current())
-            self._failure = None
-            return self._sign()
+            checkpoint = self._sign()
+            self._thread.failure = None
+            return checkpoint
 
     def signed(self, checkpoint: Checkpoint) -> str:
         """The signed note of a checkpoint that `sign` returned; Ed25519 gives the same signature again."""
@@ -126,7 +122,7 @@ class Log:
         """
         with durable.storage(f"audit/{self._pipeline}"), self._mutex:
             files = self._opened()
-            with files.turn():
+            with files.turn:
                 stop = min(files.tree.size, files.tree.size if stop is None else stop)
                 place = files.start_of(start) if start < stop else 0
         with (self.folder / LOG).open("rb") as file:
@@ -143,19 +139,21 @@ class Log:
         with self._mutex:
             if self._files is None:
                 return
-        self._stop_signing()
+        self._thread.stop()
         try:
             self.sign()
         finally:
-            with self._mutex:
-                files, self._files = self._files, None
-                if files is not None:
-                    files.close()
+            with self._flushed:
+                self._flushed.wait_for(lambda: not self._flushing)
+                with self._mutex:
+                    files, self._files = self._files, None
+                    if files is not None:
+                        files.close()
 
     def _current(self) -> int:
         with self._mutex:
             files = self._opened()
-            with files.turn():
+            with files.turn:
                 return files.tree.size
 
     def _opened(self) -> Lines:
@@ -163,7 +161,7 @@ class Log:
         if self._files is None:
             files = Lines(self.folder, vkey=self.vkey, last=self._last, own=self._own)
             try:
-                with files.turn():
+                with files.turn:
                     self._durable = files.signed
             except BaseException:
                 files.close()
@@ -186,7 +184,7 @@ class Log:
                 if self._unsure:
                     files.write_again(self._durable.end)
                     self._unsure = False
-                reached = files.extent()
+                reached = files.written
             files.sync()
         except BaseException:
             self._unsure, reached = True, None
@@ -195,7 +193,7 @@ class Log:
             with self._flushed:
                 self._durable, self._flushing = reached or self._durable, False
                 self._flushed.notify_all()
-        self._ask_for_signature()
+        self._thread.ask()
         faults.reach("audit.append.after")
 
     def _sign(self) -> Checkpoint:
@@ -203,6 +201,7 @@ class Log:
         with self._signing:
             durable_now = self._durable
             with self._mutex:
+                self._opened().in_place()
                 self._opened().flush()
             checkpoint = Checkpoint(self.origin, durable_now.size, durable_now.root)
             return add(self.folder / CHECKPOINTS, checkpoint, self._signer, self._agrees)
@@ -217,6 +216,9 @@ class Log:
                 return read_last(file, self.vkey)[0]
         except FileNotFoundError:
             return None
+
+    def _storage_error(self, error: OSError) -> KedgeError:
+        return durable.storage_error(f"audit/{self._pipeline}", error)
 
     def _own(self, action: str, **facts: Any) -> bytes:
         return encode(record(self._pipeline, action, "event", **facts))
@@ -236,41 +238,6 @@ class Log:
             part="log",
         )
 
-    def _ask_for_signature(self) -> None:
-        if self._unsigned:
-            return
-        with self._wanted:
-            self._unsigned = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._sign_lazily, name=f"sign {self.origin}", daemon=True)
-                self._thread.start()
-            self._wanted.notify()
-
-    def _sign_lazily(self) -> None:
-        while True:
-            with self._wanted:
-                if not self._wanted.wait_for(lambda: self._unsigned or self._closing.is_set(), _IDLE_SECONDS):
-                    self._thread = None
-                    return
-                if self._closing.is_set():
-                    return
-                self._unsigned = False
-            try:
-                self._sign()
-            except (KedgeError, OSError) as error:
-                self._failure = error  # the next append signs first, and raises if it still cannot
-            self._closing.wait(SIGN_SECONDS)
-
-    def _stop_signing(self) -> None:
-        with self._wanted:
-            thread, self._thread = self._thread, None
-            self._closing.set()
-            self._wanted.notify()
-        if thread is not None:
-            thread.join()
-        self._closing.clear()
-        self._unsigned = False
-
     def _forget(self) -> None:
         """Begin without files and threads; a forked child has the files of its parent and none of its threads."""
         files = getattr(self, "_files", None)
@@ -279,8 +246,7 @@ class Log:
         self._files, self._durable = None, Extent(0, 0, ())
         self._mutex, self._signing = threading.Lock(), threading.Lock()
         self._flushed, self._flushing, self._unsure = threading.Condition(), False, False
-        self._wanted, self._unsigned, self._closing = threading.Condition(), False, threading.Event()
-        self._thread = self._failure = None
+        self._thread = SigningThread(self._sign, self.origin)
 
 
 @dataclass(frozen=True)
@@ -296,8 +262,10 @@ class Ticket:
 
     def wait(self) -> range:
         """Return their numbers when they are on the disk. Raises as `Log.append`."""
-        with durable.storage(f"audit/{self.log._pipeline}"):
+        try:
             self.log._flush(self.numbers.stop)
+        except OSError as error:
+            raise self.log._storage_error(error) from None
         return self.numbers
 
 
@@ -305,13 +273,13 @@ _LOGS: "weakref.WeakSet[Log]" = weakref.WeakSet()
 
 
 def _make(folder: Path, pipeline: str, lake_id: str, keys: KeyProvider) -> None:
-    _, data = signing.draft(pipeline, lake_id, keys)
+    _, data = draft(pipeline, lake_id, keys)
     with durable.lock(folder / LOCK):
-        if (folder / signing.FILE).exists():
+        if (folder / SIGNER).exists():
             return
         if any((folder / name).exists() and (folder / name).stat().st_size for name in (LOG, CHECKPOINTS)):
             Signer.open(folder, pipeline, lake_id, keys)  # raises: a log that has entries has lost its signer
-        signing.store(folder, data)
+        store(folder, data)
 
 
 def _close(reference: "weakref.ref[Log]") -> None:

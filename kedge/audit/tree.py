@@ -83,7 +83,7 @@ class Tree:
             raise ValueError(f"tree: needs {self.size} leaves; got hashes of fewer")
         self._flushed = stored_count(self.size)
         self._waiting: list[bytes] = []
-        self.peaks = [self.read(level, number) for level, number in subtrees(self.size)]
+        self.peaks = list(self.peaks_of(self.size))
 
     def append(self, leaves: Iterable[bytes]) -> None:
         """Add leaves by their hashes."""
@@ -122,7 +122,11 @@ class Tree:
         """Root of the first `size` leaves (of all by default)."""
         if size is None or size == self.size:
             return root_of(self.peaks)
-        return root_of([self.read(level, number) for level, number in subtrees(size)])
+        return root_of(self.peaks_of(size))
+
+    def peaks_of(self, size: int) -> tuple[bytes, ...]:
+        """Hashes of the complete subtrees of the first `size` leaves, from the left."""
+        return tuple(self.read(level, number) for level, number in subtrees(size))
 
     def inclusion(self, number: int, size: int) -> list[bytes]:
         """Audit path of leaf `number` in the tree of the first `size` leaves (RFC 6962, section 2.1.1), leaf first."""
