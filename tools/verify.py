@@ -30,8 +30,8 @@ import heapq
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -313,39 +313,27 @@ class Reading:
     """What one pass over the log saw.
 
     Attributes:
-        size: whole entries read.
-        agreed: size of the largest checkpoint whose root the log gives; `before`: the same, up to `wrong`.
+        size: whole entries read, and `root` of their tree.
+        reach: by where checkpoints are kept (the log's own, anchors), how many entries the largest covers.
+        fits: likewise, size of the largest whose root the log gives; `before`: the same, among those before `wrong`.
         wrong: the smallest checkpoint whose root the log does not give.
-        longer: the smallest checkpoint that covers more entries than there are, of the log's own if there is one.
         garbled: number of the first line that is not canonical; the pass ends there.
-        signed, anchored: sizes of the largest checkpoints, the log's own and those kept elsewhere.
     """
 
     size: int = 0
     root: bytes = b""
-    agreed: int = 0
-    before: int = 0
+    reach: dict[str, int] = field(default_factory=lambda: {"checkpoint": 0, "anchor": 0})
+    fits: dict[str, int] = field(default_factory=lambda: {"checkpoint": 0, "anchor": 0})
+    before: dict[str, int] = field(default_factory=dict)
     wrong: Checkpoint | None = None
-    longer: Checkpoint | None = None
     garbled: int | None = None
-    signed: int = 0
-    anchored: int = 0
 
-    def judge(self, checkpoint: Checkpoint, root: bytes) -> None:
-        """Compare a checkpoint of the present size with the log's root at this size."""
-        if checkpoint.root == root:
-            self.agreed = checkpoint.size
-            if self.wrong is None:
-                self.before = checkpoint.size
-        elif self.wrong is None:
-            self.wrong = checkpoint
-
-    def count(self, checkpoint: Checkpoint) -> None:
-        """Note how far a checkpoint reaches."""
-        if checkpoint.part == "anchor":
-            self.anchored = max(self.anchored, checkpoint.size)
-        else:
-            self.signed = max(self.signed, checkpoint.size)
+    def judge(self, checkpoints: Sequence[Checkpoint], root: bytes) -> None:
+        """Compare the checkpoints of the present size with the log's root at this size."""
+        bad = [checkpoint for checkpoint in checkpoints if checkpoint.root != root]
+        if bad and not self.wrong:
+            self.wrong, self.before = bad[0], dict(self.fits)
+        self.fits |= {checkpoint.part: checkpoint.size for checkpoint in checkpoints if checkpoint not in bad}
 
 
 class Log:
@@ -364,48 +352,42 @@ class Log:
     def check(self) -> Reading:
         """Read everything once; Wrong at the first thing that does not fit."""
         reading = self._read()
-        bad = reading.wrong or reading.longer
-        if reading.wrong and reading.agreed >= reading.wrong.size:
+        if reading.wrong and max(reading.fits.values()) >= reading.wrong.size:
             said = f"the key has signed two different logs of {reading.wrong.size} entries"
-            raise Wrong("fork", reading.wrong.part, said, reading.before, reading.wrong.size)
-        if bad or reading.garbled is not None:
+            raise Wrong("fork", reading.wrong.part, said, reading.before[reading.wrong.part], reading.wrong.size)
+        if reading.wrong or reading.garbled is not None or max(reading.reach.values()) > reading.size:
             self._locate(reading)
-        if reading.size and not reading.signed:
+        if reading.size and not reading.reach["checkpoint"]:
             raise Wrong("checkpoint", "checkpoint", "there are entries, but not one checkpoint", entry=0)
         return reading
 
     def _signed(self) -> Iterator[Checkpoint]:
+        """Every checkpoint, by size."""
         own = self.folder / "checkpoints"
         found = checkpoints(own, self.key, "checkpoint") if own.is_file() else iter(())
         return heapq.merge(found, self.anchors, key=lambda checkpoint: checkpoint.size)
 
     def _read(self) -> Reading:
-        reading, frontier, signed = Reading(), Frontier(), self._signed()
-        following = next(signed, None)
-        for line in lines(self.folder):
-            while following and following.size == frontier.size:
-                following = self._judge(reading, frontier, following, signed)
-            if not canonical(line):
-                reading.garbled = frontier.size
-                break
-            frontier.append(leaf_hash(line))
-        while following and following.size == frontier.size:
-            following = self._judge(reading, frontier, following, signed)
-        while following:
-            reading.count(following)
-            if reading.longer is None or (reading.longer.part == "anchor" and following.part != "anchor"):
-                reading.longer = following
-            following = next(signed, None)
+        reading, frontier, rest = Reading(), Frontier(), lines(self.folder)
+        for size, group in groupby(self._signed(), key=lambda checkpoint: checkpoint.size):
+            found = list(group)
+            self._advance(reading, frontier, islice(rest, size - frontier.size))
+            reading.reach |= {checkpoint.part: size for checkpoint in found}
+            if frontier.size == size:
+                reading.judge(found, frontier.root())
+        self._advance(reading, frontier, rest)
         reading.size, reading.root = frontier.size, frontier.root()
         return reading
 
     @staticmethod
-    def _judge(
-        reading: Reading, frontier: Frontier, checkpoint: Checkpoint, signed: Iterator[Checkpoint]
-    ) -> Checkpoint | None:
-        reading.count(checkpoint)
-        reading.judge(checkpoint, frontier.root())
-        return next(signed, None)
+    def _advance(reading: Reading, frontier: Frontier, rest: Iterator[bytes]) -> None:
+        """Take lines as long as they are canonical."""
+        if reading.garbled is None:
+            for line in rest:
+                if not canonical(line):
+                    reading.garbled = frontier.size
+                    return
+                frontier.append(leaf_hash(line))
 
     def _locate(self, reading: Reading) -> NoReturn:
         """Name the first bad entry: exactly if `tree` still has the hashes that were signed, otherwise as a range."""
@@ -419,12 +401,13 @@ class Log:
             raise Wrong("line", "log", "not a JSON object in the canonical form of RFC 8785", reading.garbled)
         if reading.wrong:
             said = f"the entries do not give the root that was signed for the first {reading.wrong.size}"
-            raise Wrong("altered", "log", said, reading.before, reading.wrong.size)
-        assert reading.longer
-        kind, part = ("rollback", "anchor") if reading.longer.part == "anchor" else ("truncation", "log")
-        first = reading.size if trusted > reading.size else reading.agreed
-        said = f"the log ends after {reading.size} entries; {max(reading.signed, reading.anchored)} were signed"
-        raise Wrong(kind, part, said, first, first + 1 if first == reading.size else reading.longer.size)
+            raise Wrong("altered", "log", said, max(reading.before.values()), reading.wrong.size)
+        said = f"the log ends after {reading.size} entries; {max(reading.reach.values())} were signed"
+        if reading.reach["checkpoint"] > reading.size:
+            first = reading.size if trusted > reading.size else max(reading.fits.values())
+            raise Wrong("truncation", "log", said, first, reading.size + 1)
+        first = reading.size if trusted > reading.size else reading.fits["anchor"]  # its own may be of another history
+        raise Wrong("rollback", "anchor", said, first, reading.size + 1)
 
     def _leaves(self) -> Iterator[bytes]:
         return map(leaf_hash, lines(self.folder))
@@ -597,9 +580,10 @@ def _run(arguments: argparse.Namespace) -> str:
     if arguments.command == "proof":
         return check_proof(arguments.path, key, anchors)
     found = Log(arguments.path, key, anchors).check()
-    tail = f"; the last {found.size - found.signed} are not signed yet" if found.size > found.signed else ""
-    elsewhere = f"; {found.anchored} agree with a checkpoint kept elsewhere" if anchors else ""
-    return f"{found.size} entries, {found.signed} of them signed by {key.name}{tail}{elsewhere}"
+    signed = found.reach["checkpoint"]
+    tail = f"; the last {found.size - signed} are not signed yet" if found.size > signed else ""
+    elsewhere = f"; {found.reach['anchor']} agree with a checkpoint kept elsewhere" if anchors else ""
+    return f"{found.size} entries, {signed} of them signed by {key.name}{tail}{elsewhere}"
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -119,19 +119,19 @@ class _Verification:
         self._anchored_size = max((one.size for one in elsewhere), default=0)
         self._peaks = _Peaks()
         self._garbled: int | None = None
-        self._fits: list[int] = []  # sizes of the checkpoints whose root the log gives
+        self._fits: list[_Signed] = []  # checkpoints whose root the log gives
         self._wrong: list[_Signed] = []
 
     def verified(self) -> Verified:
         self._read()
         size = self._peaks.size
-        if self._wrong and self._fits and self._fits[-1] >= self._wrong[0].size:
+        if self._wrong and any(one.size >= self._wrong[0].size for one in self._fits):
             raise self._fork(self._wrong[0])
-        if self._wrong or self._garbled is not None or any(one.size > size for one in self._signed):
+        if self._wrong or self._garbled is not None or max(self._signed_size, self._anchored_size) > size:
             self._locate()
         if size and not self._own:
             need, got = "a checkpoint: every log has one", "none, or one that was not finished"
-            raise self._tampered("checkpoint", 0, size, need, got, "checkpoint")
+            raise self._tampered("checkpoint", 0, 1, need, got, "checkpoint")
         return Verified(size, self._peaks.root(), self._signed_size, self._anchored_size, size - self._signed_size)
 
     def _checkpoints(self, vkey: str) -> list[Checkpoint]:
@@ -170,7 +170,7 @@ class _Verification:
     def _judge(self, signed: _Signed | None, due: Iterator[_Signed]) -> _Signed | None:
         while signed is not None and signed.size == self._peaks.size:
             if signed.root == self._peaks.root():
-                self._fits.append(signed.size)
+                self._fits.append(signed)
             else:
                 self._wrong.append(signed)
             signed = next(due, None)
@@ -225,7 +225,7 @@ class _Verification:
             raise self._tampered("line", self._garbled, self._garbled + 1, need, got)
         if wrong is not None:
             need, got = f"the entries that were signed, {wrong.size} in number", "others"
-            raise self._tampered("altered", self._before(wrong), wrong.size, need, got)
+            raise self._tampered("altered", self._before(wrong.size), wrong.size, need, got)
         raise self._too_short(vouched)
 
     def _kind(self, number: int, stored: bytes, found: bytes, vouched: int) -> Kind:
@@ -241,22 +241,23 @@ class _Verification:
 
     def _too_short(self, vouched: int) -> "LogTampered":
         size = self._peaks.size
-        own = [one for one in self._signed if one.size > size and not one.anchored]
-        beyond = own[0] if own else next(one for one in self._signed if one.size > size)
-        first = size if vouched > size else max(self._fits, default=0)
-        end = first + 1 if first == size else beyond.size
         need, got = f"{max(self._signed_size, self._anchored_size)} entries, which were signed", f"{size}"
-        if own:
-            return self._tampered("truncation", first, end, need, got)
-        return self._tampered("rollback", first, end, need, got, "anchor")
+        if self._signed_size > size:
+            first = size if vouched > size else self._before(size + 1)
+            return self._tampered("truncation", first, size + 1, need, got)
+        anchored = [one.size for one in self._fits if one.anchored]  # its own may be those of another history
+        first = size if vouched > size else max(anchored, default=0)
+        return self._tampered("rollback", first, size + 1, need, got, "anchor")
 
     def _fork(self, wrong: _Signed) -> "LogTampered":
         need, got = "one history for one key", f"two that were signed, of {wrong.size} entries each"
+        before = [one.size for one in self._fits if one.size < wrong.size and one.anchored == wrong.anchored]
         part: Part = "anchor" if wrong.anchored else "checkpoint"
-        return self._tampered("fork", self._before(wrong), wrong.size, need, got, part)
+        return self._tampered("fork", max(before, default=0), wrong.size, need, got, part)
 
-    def _before(self, wrong: _Signed) -> int:
-        return max((size for size in self._fits if size < wrong.size), default=0)
+    def _before(self, size: int) -> int:
+        """Size of the last checkpoint that fits, below `size`."""
+        return max((one.size for one in self._fits if one.size < size), default=0)
 
     def _tampered(self, kind: Kind, entry: int, end: int, need: str, got: str, part: Part = "log") -> LogTampered:
         where = f"entry {entry}" if end == entry + 1 else f"first bad entry from {entry} to {end - 1}"

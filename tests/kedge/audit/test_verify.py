@@ -1,0 +1,327 @@
+"""What can be done to a log, and what is said about it: by kedge and by the verifier that knows nothing of kedge."""
+
+import base64
+import importlib.util
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from kedge.audit.checkpoint import Checkpoint, note, parse_signed
+from kedge.audit.entry import encode
+from kedge.audit.log import Log
+from kedge.audit.signer import Signer
+from kedge.audit.tree import Tree, leaf_hash
+from kedge.audit.verify import LogTampered, verify
+from kedge.settings import Settings
+from kedge.workspace import Workspace
+
+ROOT = Path(__file__).parents[3]
+SIZES = (5, 9, 13, 17, 21)
+"""Entries at each checkpoint: the signer's own, then four at a time."""
+
+NAMED = re.compile(r"(?P<kind>\w+): entry (?P<entry>\d+)(, or a later one before (?P<end>\d+))?: ")
+
+Found = tuple[str, int, int] | None
+"""What was done, the first entry that may be bad, and the one after the last; None: everything fits."""
+
+
+def _tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("single_file_verifier", ROOT / "tools/verify.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass
+class Case:
+    """A log that somebody may change.
+
+    Attributes:
+        folder: of the log.
+        vkey: the key that was pinned.
+        earlier: the same log when it had 9 entries.
+        other: another continuation of `earlier`, signed by the same key.
+        anchors: checkpoints kept elsewhere.
+    """
+
+    folder: Path
+    vkey: str
+    earlier: Path
+    other: Path
+    anchors: list[str] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[bytes]:
+        return (self.folder / "log.jsonl").read_bytes().splitlines()
+
+    def write(self, lines: Sequence[bytes], end: bytes = b"\n") -> None:
+        (self.folder / "log.jsonl").write_bytes(b"\n".join(lines) + end)
+
+    def rebuild_tree(self) -> None:
+        """What an attacker does who knows that `tree` tells."""
+        (self.folder / "tree").unlink()
+        tree = Tree(self.folder / "tree")
+        tree.append(leaf_hash(line) for line in self.lines)
+        tree.flush()
+        tree.close()
+
+    def notes(self) -> list[str]:
+        return (self.folder / "checkpoints").read_text().split("\n\n")
+
+    def write_notes(self, parts: Sequence[str]) -> None:
+        (self.folder / "checkpoints").write_text("\n\n".join(parts))
+
+
+def by_kedge(case: Case) -> Found:
+    anchors = [parse_signed(text, case.vkey) for text in case.anchors]
+    try:
+        verify(case.folder, case.vkey, anchors)
+    except LogTampered as error:
+        return error.kind, error.entry, error.end
+    return None
+
+
+def by_tool(case: Case, capsys: pytest.CaptureFixture[str]) -> Found:
+    words = ["log", str(case.folder), "--key", case.vkey]
+    for number, text in enumerate(case.anchors):
+        (case.folder.parent / f"anchor{number}").write_text(text)
+        words += ["--anchor" if number == 0 else "", str(case.folder.parent / f"anchor{number}")]
+    code = _tool().main([word for word in words if word])
+    said = capsys.readouterr().out
+    named = NAMED.match(said)
+    assert (code == 0) == said.startswith("fits: ") == (named is None), said
+    if named is None:
+        return None
+    assert code in (24, 25, 31)
+    entry = int(named["entry"])
+    return named["kind"], entry, int(named["end"] or entry + 1)
+
+
+def _fill(log: Log, start: int, batches: int, who: str) -> None:
+    for batch in range(start, start + batches):
+        log.append(*({"action": "read", "version": f"v{batch}-{place}", "who": who} for place in range(4)))
+        log.sign()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A log as kedge writes it, its state at 9 entries, and a second continuation of that."""
+    place = tmp_path_factory.mktemp("logs")
+    names = {name: str(place / name.lower()) for name in ("HOME", "KEYS", "DATA")}
+    lake = Workspace.open(Settings.from_environment({f"KEDGE_{name}": path for name, path in names.items()})).lake
+    lake.keys.announce, folder = None, place / "bank"
+    for batches, who, copy in ((2, "both", "earlier"), (3, "other", "other"), (3, "true", "true")):
+        log = Log.open(folder, pipeline="bank", lake_id=lake.id, keys=lake.keys)
+        _fill(log, 0 if who == "both" else 2, batches, who)
+        vkey = log.vkey
+        log.close()
+        shutil.copytree(folder, place / copy)
+        if who == "other":
+            shutil.rmtree(folder)
+            shutil.copytree(place / "earlier", folder)
+    return Case(place / "true", vkey, place / "earlier", place / "other")
+
+
+@pytest.fixture
+def case(made: Case, tmp_path: Path) -> Case:
+    shutil.copytree(made.folder, tmp_path / "bank")
+    return replace(made, folder=tmp_path / "bank", anchors=[])
+
+
+def _without(case: Case, number: int) -> None:
+    case.write([line for place, line in enumerate(case.lines) if place != number])
+
+
+def _swapped(case: Case, one: int, two: int) -> None:
+    lines = case.lines
+    lines[one], lines[two] = lines[two], lines[one]
+    case.write(lines)
+
+
+def _edited(case: Case, *numbers: int) -> None:
+    case.write([line.replace(b"read", b"none") if at in numbers else line for at, line in enumerate(case.lines)])
+
+
+def _added(case: Case, number: int, line: bytes) -> None:
+    lines = case.lines
+    case.write([*lines[:number], line, *lines[number:]])
+
+
+def _moved(case: Case, start: int, stop: int) -> None:
+    lines = case.lines
+    case.write([*lines[:start], *lines[start + 1 : stop], lines[start], *lines[stop:]])
+
+
+FORGED = encode({"action": "read", "version": "v0", "who": "nobody"})
+
+ENTRIES: dict[str, tuple[Callable[[Case], None], str, int]] = {
+    "edit": (lambda case: _edited(case, 7), "edit", 7),
+    "edit of two entries": (lambda case: _edited(case, 6, 15), "edit", 6),
+    "edit of the last entry": (lambda case: _edited(case, 20), "edit", 20),
+    "edit and a shorter log": (lambda case: (_edited(case, 6), case.write(case.lines[:-1])), "edit", 6),
+    "delete": (lambda case: _without(case, 7), "delete", 7),
+    "delete the first": (lambda case: _without(case, 0), "delete", 0),
+    "delete several": (lambda case: case.write([*case.lines[:6], *case.lines[11:]]), "delete", 6),
+    "delete and add at the end": (lambda case: (_without(case, 7), _added(case, 20, FORGED)), "delete", 7),
+    "insert": (lambda case: _added(case, 7, FORGED), "insert", 7),
+    "insert an earlier entry again": (lambda case: _added(case, 7, case.lines[2]), "insert", 7),
+    "insert a later entry as well": (lambda case: _added(case, 7, case.lines[12]), "insert", 7),
+    "insert and cut": (lambda case: (_added(case, 7, FORGED), case.write(case.lines[:-1])), "insert", 7),
+    "reorder neighbours": (lambda case: _swapped(case, 7, 8), "reorder", 7),
+    "reorder": (lambda case: _swapped(case, 3, 12), "reorder", 3),
+    "reorder by moving one": (lambda case: _moved(case, 4, 16), "reorder", 4),
+}
+"""Entries changed below the last checkpoint: what was done, how it is called, the first bad entry."""
+
+
+@pytest.mark.parametrize("tree", ["intact", "rebuilt", "removed"])
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_that_was_changed_is_named(
+    case: Case, name: str, tree: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, kind, first = ENTRIES[name]
+    change(case)
+    _do_to_tree(case, tree)
+    found = by_kedge(case)
+    assert found == by_tool(case, capsys)
+    if tree == "intact":
+        assert found == (kind, first, first + 1)
+    else:
+        fits = max((size for size in SIZES if size <= first), default=0)
+        assert found is not None
+        assert found[1] == fits
+        assert found[1] <= first < found[2]
+        shorter = len(case.lines) < SIZES[-1] and fits == SIZES[-2]
+        assert found[0] == ("truncation" if shorter else "altered")
+
+
+def _do_to_tree(case: Case, how: str) -> None:
+    if how == "rebuilt":
+        case.rebuild_tree()
+    elif how == "removed":
+        (case.folder / "tree").unlink()
+
+
+def _use(folder: Path, case: Case) -> None:
+    shutil.rmtree(case.folder)
+    shutil.copytree(folder, case.folder)
+
+
+def _anchor(case: Case, size: int, folder: Path | None = None) -> None:
+    """Keep the checkpoint of this size elsewhere."""
+    parts = ((folder or case.folder) / "checkpoints").read_text().split("\n\n")
+    kept = {text.split("\n")[1]: f"{text}\n\n{signed}\n" for text, signed in zip(parts[::2], parts[1::2], strict=False)}
+    case.anchors.append(kept[str(size)])
+
+
+def _rollback(case: Case) -> None:
+    _anchor(case, 9)
+    _anchor(case, 17)
+    _use(case.earlier, case)
+
+
+def _replaced(case: Case) -> None:
+    _anchor(case, 9)
+    _anchor(case, 17)
+    _use(case.other, case)
+
+
+def _regrown(case: Case) -> None:
+    """An old copy was put back and went on, but is not as long yet as what it replaced."""
+    _anchor(case, 5)
+    _anchor(case, 21)
+    _use(case.other, case)
+    case.write(case.lines[:17])
+    case.rebuild_tree()
+    case.write_notes([*case.notes()[:8], ""])
+
+
+def _forged_signature(case: Case) -> None:
+    parts = case.notes()
+    head, _, encoded = parts[5].rpartition(" ")
+    signature = bytearray(base64.b64decode(encoded))
+    signature[20] ^= 1
+    case.write_notes([*parts[:5], f"{head} {base64.b64encode(signature).decode()}", *parts[6:]])
+
+
+def _forged_root(case: Case) -> None:
+    parts = case.notes()
+    first, size, root = parts[4].split("\n")
+    case.write_notes([*parts[:4], f"{first}\n{size}\n{'A' * 8}{root[8:]}", *parts[5:]])
+
+
+def _other_key(case: Case) -> None:
+    """The attacker signs a log of his own making under the log's name."""
+    name = case.vkey.partition("+")[0]
+    signer = Signer(name, b"\x07" * 32)
+    case.write([FORGED] * 3)
+    case.rebuild_tree()
+    tree = Tree(case.folder / "tree")
+    checkpoint = Checkpoint(name, 3, tree.root())
+    tree.close()
+    signed = note(checkpoint, signer.vkey, signer.sign(checkpoint.text().encode()))
+    (case.folder / "checkpoints").write_text(signed + "\n")
+
+
+def _pinned_other(case: Case) -> None:
+    case.vkey = Signer(case.vkey.partition("+")[0], b"\x07" * 32).vkey
+
+
+WHOLE: dict[str, tuple[Callable[[Case], None], tuple[str, int, int], tuple[str, int, int] | None]] = {
+    "truncation": (lambda case: case.write(case.lines[:19]), ("truncation", 19, 20), ("truncation", 17, 20)),
+    "truncation at a checkpoint": (lambda case: case.write(case.lines[:13]), ("truncation", 13, 14), None),
+    "truncation within a line": (
+        lambda case: case.write([*case.lines[:19], case.lines[19][:9]], end=b""),
+        ("truncation", 19, 20),
+        ("truncation", 17, 20),
+    ),
+    "an empty log": (lambda case: (case.folder / "log.jsonl").write_bytes(b""), ("truncation", 0, 1), None),
+    "one line feed for a log": (lambda case: (case.folder / "log.jsonl").write_bytes(b"\n"), ("line", 0, 1), None),
+    "rollback": (_rollback, ("rollback", 9, 10), None),
+    "rollback that went on": (_regrown, ("rollback", 5, 18), None),
+    "fork": (_replaced, ("fork", 9, 17), None),
+    "signature of a checkpoint": (_forged_signature, ("checkpoint", 9, 10), None),
+    "root of a checkpoint": (_forged_root, ("checkpoint", 9, 10), None),
+    "checkpoints in another order": (
+        lambda case: case.write_notes([*case.notes()[2:4], *case.notes()[:2], *case.notes()[4:]]),
+        ("checkpoint", 9, 10),
+        None,
+    ),
+    "garbage among the checkpoints": (
+        lambda case: (case.folder / "checkpoints").write_bytes(bytes(range(256)) * 3),
+        ("checkpoint", 0, 1),
+        None,
+    ),
+    "checkpoints of another key": (_other_key, ("checkpoint", 0, 1), None),
+    "another key was pinned": (_pinned_other, ("checkpoint", 0, 1), None),
+    "no checkpoints": (lambda case: (case.folder / "checkpoints").unlink(), ("checkpoint", 0, 1), None),
+    "a space in a line": (
+        lambda case: case.write([line.replace(b",", b", ") if at == 7 else line for at, line in enumerate(case.lines)]),
+        ("line", 7, 8),
+        None,
+    ),
+    "a line that is no JSON": (
+        lambda case: case.write([b"" if at == 7 else line for at, line in enumerate(case.lines)]),
+        ("line", 7, 8),
+        None,
+    ),
+}
+"""Whole files changed: what is said, and what is said without a good `tree` where that is another thing."""
+
+
+@pytest.mark.parametrize("tree", ["intact", "rebuilt", "removed"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_file_that_was_changed_is_named(case: Case, name: str, tree: str, capsys: pytest.CaptureFixture[str]) -> None:
+    change, exact, without = WHOLE[name]
+    change(case)
+    _do_to_tree(case, tree)
+    found = by_kedge(case)
+    assert found == by_tool(case, capsys)
+    assert found == (exact if tree == "intact" or without is None else without)
