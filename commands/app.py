@@ -1,4 +1,4 @@
-"""`kedge`: check, run, status, predictions, demo, up."""
+"""`kedge`: check, run, status, verify, predictions, demo, up."""
 
 import sys
 from enum import StrEnum
@@ -63,6 +63,14 @@ def status(pipeline: Pipeline, json: Json = None) -> None:
 
 
 @app.command()
+def verify(pipeline: Pipeline, json: Json = None) -> None:
+    """Look whether everything stored is what was written, and what the audit trail says; changes nothing."""
+    from commands.verify import verify
+
+    raise typer.Exit(verify(Settings.from_environment(), pipeline, json, Console()))
+
+
+@app.command()
 def predictions(
     pipeline: Pipeline,
     partition: Annotated[str, typer.Option(help="The night, as YYYY-MM-DD.")],
@@ -98,6 +106,50 @@ def up(
     from commands.up import up
 
     raise typer.Exit(up(port, mlflow_port, reports_port, Console(), demo=demo))
+
+
+keys = typer.Typer(help="Key-encryption keys: one per pipeline and zone.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+
+@keys.command("list")
+def keys_list(
+    pipeline: Annotated[str | None, typer.Argument(help="Only this pipeline.")] = None, json: Json = None
+) -> None:
+    """Which keys there are, since when, and how many files need each of them."""
+    from commands.keys import show
+
+    show(Settings.from_environment(), pipeline, json, Console())
+
+
+@keys.command("rotate")
+def keys_rotate(
+    pipeline: Pipeline,
+    zone: Annotated[str | None, typer.Option(help="Only this zone: restricted, open or audit.")] = None,
+    destroy_old: Annotated[bool, typer.Option("--destroy-old", help="Destroy the keys that were replaced.")] = False,
+    json: Json = None,
+) -> None:
+    """Make new keys and wrap every data key anew under them, while runs go on; no data is touched."""
+    from commands.keys import rotate
+
+    rotate(Settings.from_environment(), pipeline, zone, json, Console(), destroy_old=destroy_old)
+
+
+@keys.command("destroy")
+def keys_destroy(
+    pipeline: Pipeline,
+    zone: Annotated[str, typer.Argument(help="restricted, open or audit.")],
+    key: Annotated[str | None, typer.Option(help="Id of one key; otherwise every key that was replaced.")] = None,
+    with_data: Annotated[bool, typer.Option("--with-data", help="Also keys that data still needs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Otherwise only say what would be destroyed.")] = False,
+    json: Json = None,
+) -> None:
+    """Destroy keys for good: what they wrap is unreadable at once, in every copy and every backup."""
+    from commands.keys import destroy
+
+    console = Console()
+    done = destroy(Settings.from_environment(), pipeline, zone, key, json, console, with_data=with_data, yes=yes)
+    raise typer.Exit(0 if done else 2)
 
 
 def main() -> None:

@@ -33,7 +33,12 @@ class KedgeError(Exception):
         super().__init__(f"{setting}: needs {need}; got {got}. {remedy}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.setting, self.need, self.got, self.remedy)
+        return _rebuild, (type(self), self.setting, self.need, self.got, self.remedy), {"part": self.part}
+
+    def of(self, part: Part) -> Self:
+        """The same error about another part: the caller knows what the bytes belong to."""
+        self.part = part
+        return self
 
 
 def _rebuild(cls: type[KedgeError], setting: str, need: str, got: str, remedy: str) -> KedgeError:
@@ -66,11 +71,3 @@ class Tampered(Terminal):
     def __init__(self, setting: str, *, need: str, got: str, remedy: str, part: Part = "data") -> None:
         super().__init__(setting, need=need, got=got, remedy=remedy)
         self.part = part
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return *super().__reduce__(), {"part": self.part}
-
-    def of(self, part: Part) -> Self:
-        """The same error about another part: the caller knows what the bytes belong to."""
-        self.part = part
-        return self

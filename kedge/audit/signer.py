@@ -7,7 +7,7 @@ from typing import Any
 from kedge import durable, faults
 from kedge.audit.checkpoint import verifier_key
 from kedge.errors import Tampered
-from kedge.keys import KeyProvider, new_key
+from kedge.keys import KeyProvider, WrongKey, new_key
 
 faults.register("audit.signer", steps=durable.REPLACE)
 
@@ -46,7 +46,10 @@ class Signer:
             Terminal: its key-encryption key is gone.
         """
         content = _parse(folder, pipeline)
-        seed = keys.unwrap(pipeline, ZONE, content["wrapped"], context(pipeline))
+        try:
+            seed = keys.unwrap(pipeline, ZONE, content["wrapped"], context(pipeline))
+        except WrongKey as error:
+            raise error.of("keys") from None
         signer = cls(f"kedge/{lake_id}/{pipeline}", seed)
         if signer.vkey != content["vkey"]:
             raise _damaged(pipeline, "a verifier key that is not that of the signer")

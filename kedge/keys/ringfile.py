@@ -172,7 +172,7 @@ class RingFile:
             need=f"the key ring of lake {self._lake_id} ({self.folder / RING})",
             got="no such file",
             remedy="Point KEDGE_KEYS at the folder it was made in, or restore it: the lake is unreadable without.",
-        )
+        ).of("key")
 
 
 def sealed_for(lake_id: str, owner: str, kek: str) -> bytes:

@@ -120,7 +120,7 @@ def _key_of(path: Path) -> bytes:
     if len(key) == KEY_BYTES:
         return key
     need, got = f"{KEY_BYTES} random bytes in base64", "something else"
-    raise Terminal(str(path), need=need, got=got, remedy="Restore the key file from its backup.")
+    raise Terminal(str(path), need=need, got=got, remedy="Restore the key file from its backup.").of("key")
 
 
 def _passphrase_of(path: Path) -> bytes:
@@ -136,7 +136,7 @@ def _private_bytes(path: Path, variable: str, what: str) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         remedy = f"Restore it, or point {variable} at it: without it the lake is unreadable."
-        raise Terminal(str(path), need=what, got="no such file", remedy=remedy) from None
+        raise Terminal(str(path), need=what, got="no such file", remedy=remedy).of("key") from None
     with os.fdopen(handle, "rb") as file:
         refuse_readable(path, os.fstat(handle))
         return file.read(4096)
@@ -154,7 +154,7 @@ def refuse_readable(path: Path, found: os.stat_result) -> None:
             need="a mode that lets only its owner in (0600 for a file, 0700 for a folder)",
             got=f"{stat.S_IMODE(found.st_mode):04o}",
             remedy="Run `chmod go= ` on it, and rotate the keys if somebody else may have read them.",
-        )
+        ).of("ring")
 
 
 def _parsed(described: Mapping[str, Any]) -> tuple[bytes, int, int, int]:
@@ -167,7 +167,8 @@ def _parsed(described: Mapping[str, Any]) -> tuple[bytes, int, int, int]:
     if fits and n in _COSTS and r == _COST["r"] and p == _COST["p"]:
         return salt, n, r, p
     need, got = "how the ring is unlocked: by a key file, or by a passphrase with salt and cost", "something else"
-    raise Tampered("KEDGE_KEYS (ring.json)", need=need, got=got, remedy="Restore the ring from its backup.")
+    remedy = "Restore the ring from its backup."
+    raise Tampered("KEDGE_KEYS (ring.json)", need=need, got=got, remedy=remedy, part="ring")
 
 
 def _stretched(passphrase: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:

@@ -120,9 +120,12 @@ def _parse(path: Path, pipeline: str) -> dict[str, dict[str, str]]:
 
 def _unwrap(path: Path, pipeline: str, keys: KeyProvider, purpose: str) -> bytes:
     context = _context(pipeline, purpose)
-    return unwrap_latest(
-        lambda: _parse(path, pipeline)[purpose], lambda wrapped: keys.unwrap(pipeline, ZONE, wrapped, context)
-    )
+    try:
+        return unwrap_latest(
+            lambda: _parse(path, pipeline)[purpose], lambda wrapped: keys.unwrap(pipeline, ZONE, wrapped, context)
+        )
+    except Tampered as error:
+        raise error.of("secrets") from None
 
 
 def _context(pipeline: str, purpose: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from kedge.errors import KedgeError, Part, Tampered, Terminal
-from kedge.keys import Wrapped
+from kedge.keys import Wrapped, WrongKey
 from kedge.keys.keyfile import unwrap_latest
 from kedge.lake import blob, parquet
 from kedge.lake.filekey import FileKey
@@ -116,6 +116,10 @@ class Version:
         for name in self.manifest.files:
             self._checked(name)
 
+    def check_file(self, name: str) -> None:
+        """Verify one file and its wrapped key, as `check_whole` does."""
+        self._checked(name)
+
     def is_whole(self) -> bool:
         """Whether `check_whole` finds nothing wrong with the stored bytes."""
         try:
@@ -170,7 +174,10 @@ class Version:
 
     def _key(self, name: str) -> bytes:
         context = f"{self.place}/{name}".encode()
-        return unwrap_latest(lambda: self._wrapped(name), lambda wrapped: self.dataset.unwrap(wrapped, context))
+        try:
+            return unwrap_latest(lambda: self._wrapped(name), lambda wrapped: self.dataset.unwrap(wrapped, context))
+        except WrongKey as error:  # the provider is sure of its key: it is the wrapped one that is not right
+            raise error.of("keys") from None
 
     def _wrapped(self, name: str) -> Wrapped:
         # Read again each time: a rotation may have re-wrapped the keys.

@@ -1,1 +1,0 @@
-"""Everything stored of a pipeline, looked at as an auditor would."""
