@@ -115,6 +115,11 @@ def destroy(
         faults.reach("lake.destroy.after")
 
 
+def needed(lake: Lake, pipeline: str, zone: str, further: Sequence[KeyFile] = ()) -> Counter[str]:
+    """How many files need each key-encryption key of the zone, by its id; a file that does not say counts for none."""
+    return Counter(kek for file in _files(lake, pipeline, zone, further) for kek in _keks(file))
+
+
 def audit_signer(folder: Path, pipeline: str) -> KeyFile:
     """The file of the signing key of a pipeline's audit trail in `folder`, for zone `audit`."""
     return KeyFile(folder / "signer.json", folder / "append.lock", "wrapped", f"{AUDIT}/{pipeline}/signer.json", "keys")
