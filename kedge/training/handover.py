@@ -24,14 +24,20 @@ _LENGTH_BYTES = 8
 
 
 @contextmanager
-def serve(pipe: Path, content: bytes) -> Iterator[None]:
-    """Make the named pipe and give `content` to the first process that opens it.
+def serve(pipe: Path, content: bytes, *, group: int | None = None) -> Iterator[None]:
+    """Make the named pipe and give `content` to the first process that opens it; then its name is gone.
 
     Leaving the block withdraws the offer, whether or not anybody came, and lets go of the child.
+
+    Args:
+        group: whose members may take it, too.
     """
     with durable.storage(str(pipe.parent)):
         faults.reach("training.pipe.before")
         os.mkfifo(pipe, 0o600)
+        if group is not None:
+            os.chown(pipe, -1, group)
+            pipe.chmod(0o640)
         faults.reach("training.pipe.after")
     over = threading.Event()
     framed = len(content).to_bytes(_LENGTH_BYTES) + content
@@ -42,7 +48,7 @@ def serve(pipe: Path, content: bytes) -> Iterator[None]:
     finally:
         over.set()
         server.join()
-        pipe.unlink()
+        pipe.unlink(missing_ok=True)
 
 
 def _give(pipe: Path, framed: bytes, over: threading.Event) -> None:
@@ -54,6 +60,7 @@ def _give(pipe: Path, framed: bytes, over: threading.Event) -> None:
         while left and not over.is_set():
             if select.select([], [descriptor], [], _PAUSE_SECONDS)[1]:
                 left = left[os.write(descriptor, left[: select.PIPE_BUF]) :]
+        pipe.unlink()  # who opens it now would wait for a second task
         over.wait()
     except BrokenPipeError:
         return  # the reader is gone; its exit says why

@@ -11,6 +11,9 @@ from kedge.training.order import Order
 STARTED = "training.start.after"
 """Every launcher passes this fault point once its process runs."""
 
+CONFINED = "the training process is confined: {}\n"
+"""What every launcher says, with `Order.confined`."""
+
 faults.register(STARTED)
 
 
@@ -22,15 +25,17 @@ def launch_local(order: Order, on_line: Callable[[str], None] = _show) -> None:
     """Run the order as a subprocess to its end.
 
     Args:
-        on_line: hears every line it prints.
+        on_line: hears what confines it, then every line it prints.
 
     Raises:
         Terminal: it ended with an error.
     """
+    on_line(CONFINED.format(order.confined))
     process = subprocess.Popen(  # noqa: S603 - our own module
         order.command,
         env=dict(order.environment),
         cwd=order.folder,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

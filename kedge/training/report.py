@@ -1,11 +1,21 @@
-"""What the training process leaves beside the model: its result, or the error it ended with."""
+"""What the training process leaves: the model and its result, sealed, or the error it ended with.
+
+The key is made for one training and comes with its task, so neither is on a disk in plaintext, and what another process
+put there does not open.
+"""
 
 import json
+import os
+import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kedge import errors
+from kedge import durable, errors, faults
 from kedge.errors import KedgeError, Terminal
+from kedge.training.sealed import seal, unseal
+
+faults.register("training.worker", steps=("file", "result"))
 
 RESULT, ERROR = "result.json", "error.json"
 
@@ -20,27 +30,66 @@ def describe(error: KedgeError) -> dict[str, str]:
 
 def raise_left(out: Path) -> None:
     """Raise the error that the training process left, if it left one."""
-    path = out / ERROR
-    if not path.is_file():
+    said = _read(out / ERROR)
+    if said is None:
         return
-    left = json.loads(path.read_bytes())
-    cls = {known.__name__: known for known in _CLASSES}.get(left["class"], Terminal)
-    raise cls(left["setting"], **{name: left[name] for name in _FIELDS[1:]})
+    cls, words = _parsed(said)
+    raise cls(*words[:1], **dict(zip(_FIELDS[1:], words[1:], strict=True)))
 
 
-def result(out: Path) -> dict[str, Any]:
+def _parsed(said: bytes) -> tuple[type[KedgeError], list[str]]:
+    try:
+        left = json.loads(said)
+        words = [str(left[name]) for name in _FIELDS]
+        return {known.__name__: known for known in _CLASSES}.get(str(left["class"]), Terminal), words
+    except (ValueError, KeyError, TypeError):
+        return Terminal, ["the training process", "to say how it ended", "bytes that are no error", "Look at its log."]
+
+
+def leave(out: Path, files: Mapping[str, bytes], result: Mapping[str, Any], key: bytes) -> None:
+    """Write the model's files, then the result; all sealed under the training's key."""
+    with durable.storage("the folder of the training process"):
+        for name, data in files.items():
+            (out / name).write_bytes(seal(key, data, name))
+            faults.reach("training.worker.file")
+        faults.reach("training.worker.result")
+        (out / RESULT).write_bytes(seal(key, json.dumps(result).encode(), RESULT))
+
+
+def result(out: Path, key: bytes) -> dict[str, Any]:
     """What the training process measured.
 
     Raises:
         Terminal: it left nothing although it ended well.
+        Tampered: it is not what was sealed there.
     """
-    path = out / RESULT
-    if not path.is_file():
+    found: dict[str, Any] = json.loads(take(out, RESULT, key))
+    return found
+
+
+def take(out: Path, name: str, key: bytes) -> bytes:
+    """A file that the training process left.
+
+    Raises:
+        Terminal: there is none, although it ended well.
+        Tampered: it is not what was sealed there.
+    """
+    sealed = _read(out / name)
+    if sealed is None:
         raise Terminal(
             "the training process",
             need="a model and its result",
-            got="neither, although it ended without an error",
+            got=f"no {name}, although it ended without an error",
             remedy="Look at its log; check that the launcher waits for it.",
         )
-    found: dict[str, Any] = json.loads(path.read_bytes())
-    return found
+    return unseal(key, sealed, name)
+
+
+def _read(path: Path) -> bytes | None:
+    """A regular file's bytes; a link or a pipe in its place would lead its reader astray."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(handle).st_mode) else None

@@ -1,6 +1,6 @@
 """What the training process is told, over a pipe: which files, which of their rows, and what to make of them.
 
-It holds the data keys of the files, and nothing else that is secret.
+It holds the data keys of the files and a fresh one for what the process leaves, and nothing else that is secret.
 """
 
 import base64
@@ -73,6 +73,7 @@ class Task:
         target, positive, subject, kind, exposure: as in `fit.Examples`.
         device: auto, cpu or cuda.
         config: see `Config.to_json`.
+        key: seals what the process leaves, 32 bytes; used for nothing else.
     """
 
     nights: Sequence[Night]
@@ -82,13 +83,14 @@ class Task:
     subject: str | None
     device: str
     config: Mapping[str, Any]
+    key: bytes = field(repr=False)
     kind: Literal["binary", "regression", "count"] = "binary"
     exposure: str | None = None
 
     def to_bytes(self) -> bytes:
         """For the pipe, never for a file: it holds keys."""
         nights = [night.to_json() for night in self.nights]
-        return json.dumps({**self.__dict__, "nights": nights}).encode()
+        return json.dumps({**self.__dict__, "nights": nights, "key": base64.b64encode(self.key).decode()}).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -96,4 +98,5 @@ class Task:
         content = json.loads(data)
         nights = tuple(Night.from_json(night) for night in content.pop("nights"))
         features = tuple((name, kind) for name, kind in content.pop("features"))
-        return cls(nights=nights, features=features, **content)
+        key = base64.b64decode(content.pop("key"))
+        return cls(nights=nights, features=features, key=key, **content)

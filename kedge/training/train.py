@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from kedge import durable, faults
-from kedge.errors import Terminal
+from kedge import faults
+from kedge.keys import new_key
 from kedge.lake import ALL, ROW, ROWS, Draft, Outcome, Version, check_same_rows, produce
 from kedge.outcome import Check, Fact, Findings
 from kedge.people import PART, TRAIN, VALIDATION, load_rows
 from kedge.registry.store import Registry
 from kedge.spec import Declaration
+from kedge.spec.canonical import digest
 from kedge.training.config import Config
+from kedge.training.confinement import Isolation
 from kedge.training.handover import serve
-from kedge.training.order import OUT, Order
-from kedge.training.report import raise_left, result
+from kedge.training.memory import closed
+from kedge.training.order import Order
+from kedge.training.report import raise_left, result, take
+from kedge.training.room import Room, room
 from kedge.training.task import LabelFile, Night, Task
 from kedge.workspace import Workspace
 
@@ -64,7 +68,7 @@ def train(ws: Workspace, declaration: Declaration, *, launch: Launch, tracking: 
     )
     faults.reach("training.register.before")
     if tracking is not None and outcome.released:
-        _register(tracking, Registry.open(ws.registry_path(declaration.name)), outcome)
+        _register(tracking, Registry.open(ws, declaration.name), outcome)
     return outcome
 
 
@@ -80,38 +84,53 @@ class _Training:
 
     def write(self, draft: Draft) -> Findings:
         if self.tracking is None:
-            return self._findings(*self._train(draft))
+            return self._findings(*self._logged(draft))
         notes = self.training_set.manifest.notes
         tags = _tags({**notes, "training_set": self.training_set.id})
         with self.tracking.run(self.declaration.name, draft.version, tags) as run:
-            files, found = self._train(draft)
+            files, found = self._logged(draft)
             _show(run, found["config"], found["device"], found["epochs"])
         return self._findings(files, found, mlflow={"run": run.id, "page": run.page})
 
+    def _logged(self, draft: Draft) -> tuple[dict[str, bytes], dict[str, Any]]:
+        """Train, between its two entries of the audit trail."""
+        config = digest(self.declaration.part("model"))
+        place = {"zone": draft.dataset.zone, "dataset": draft.dataset.name, "partition": draft.partition}
+        facts = {**place, "version": draft.version, "training_set": self.training_set.id}
+        with self.ws.trail.change(self.declaration.name, "train", config=config, **facts) as outcome:
+            files, found = self._train(draft)
+            outcome |= {f"device_{fact}": str(found["device"][fact]) for fact in ("name", "precision")}
+        return files, found
+
     def _train(self, draft: Draft) -> tuple[dict[str, bytes], dict[str, Any]]:
         """Model files and result of the training process; the files are in the draft."""
-        task = self._task()
-        with durable.scratch(durable.own_temporary() / "training") as folder:
-            pipe, out = folder / "order", folder / OUT
-            durable.make_folder(out, mode=0o700)
-            with serve(pipe, task.to_bytes()):
+        isolation = self._isolation()
+        with room(isolation.user) as place:
+            task, order = self._task(place), Order.of(place, isolation)
+            with serve(place.pipe, task.to_bytes(), group=isolation.user), closed():
                 faults.reach("training.launch.before")
                 try:
-                    self.launch(Order.of(folder, pipe))
+                    self.launch(order)
                 finally:
-                    raise_left(out)  # says more than an exit code
+                    raise_left(place.out)  # says more than an exit code
                 faults.reach("training.launch.after")
-            found = result(out)
-            files = _verified(out)
+            found = result(place.out, task.key) | {"confined": order.confined}
+            files = _verified(place.out, task.key)
         for name, data in files.items():
             draft.write_bytes(data, name)
         return files, found
 
-    def _task(self) -> Task:
+    def _isolation(self) -> Isolation:
+        settings = self.ws.settings
+        place = settings.key_place
+        secret = filter(None, (settings.home, settings.keys, place.key_file, place.passphrase_file))
+        return Isolation(settings.training_confined, settings.training_uid, tuple(secret))
+
+    def _task(self, place: Room) -> Task:
         declaration = self.declaration
         nights = self.training_set.manifest.notes["nights"]
         return Task(
-            nights=[self._night(night, version) for night, version in sorted(nights.items())],
+            nights=[self._night(night, version, place) for night, version in sorted(nights.items())],
             features=[(name, declaration.feature_kind(name)) for name in declaration.features],
             target=declaration.target,
             positive=declaration.positive,
@@ -120,17 +139,19 @@ class _Training:
             exposure=declaration.exposure,
             device=declaration.training.device,
             config=Config(seed=declaration.training.seed).to_json(),
+            key=new_key(),
         )
 
-    def _night(self, night: str, version: str) -> Night:
+    def _night(self, night: str, version: str, place: Room) -> Night:
         """The key of one file and which of its rows train; held-out rows are read past."""
         rows = load_rows(self.ws, self.declaration, {night: version}, {TRAIN, VALIDATION}, columns=[])
         stored = self.ws.dataset(self.declaration.name, "anonymized").version(night, version)
         (file,) = stored.file_keys([ROWS])
         masks = {part: _bits(rows.filter(pl.col(PART) == part)[ROW]) for part in (TRAIN, VALIDATION)}
-        return Night(path=file.path, key=file.key, aad=file.aad.decode(), labels=self._labels(night, stored), **masks)
+        labels, path = self._labels(night, stored, place), place.take_in(file.path)
+        return Night(path=path, key=file.key, aad=file.aad.decode(), labels=labels, **masks)
 
-    def _labels(self, night: str, rows: Version) -> LabelFile | None:
+    def _labels(self, night: str, rows: Version, place: Room) -> LabelFile | None:
         """The key of the outcomes that the training set names, if they arrived later."""
         labels = self.training_set.manifest.notes.get("labels")
         if labels is None:
@@ -138,7 +159,8 @@ class _Training:
         stored = self.ws.dataset(self.declaration.name, "labels").version(night, labels[night])
         check_same_rows(rows, stored)
         (file,) = stored.file_keys([ROWS])
-        return LabelFile(path=file.path, key=file.key, aad=file.aad.decode(), columns=[self.declaration.target])
+        path = place.take_in(file.path)
+        return LabelFile(path=path, key=file.key, aad=file.aad.decode(), columns=[self.declaration.target])
 
     def _findings(
         self, files: Mapping[str, bytes], found: Mapping[str, Any], mlflow: Mapping[str, Any] | None = None
@@ -156,6 +178,7 @@ class _Training:
             "losses": found["epochs"],
             "stopped": found["stopped"],
             "config": found["config"],
+            "confined": found["confined"],
         }
         extra: dict[str, Any] = {} if mlflow is None else {"mlflow": dict(mlflow)}
         if self.declaration.task != "binary":
@@ -171,21 +194,16 @@ def _bits(positions: pl.Series) -> bytes:
     return np.packbits(mask, bitorder="little").tobytes()
 
 
-def _verified(out: Path) -> dict[str, bytes]:
+def _verified(out: Path, key: bytes) -> dict[str, bytes]:
     """The model's files, if they are a model.
 
     Raises:
-        Tampered: the weights are not those of the settings.
+        Tampered: the weights are not those of the settings, or a file is not what the training process sealed.
         Terminal: a file is missing.
     """
     from kedge.training.model import SETTINGS, WEIGHTS, TabularModel
 
-    missing = [name for name in (WEIGHTS, SETTINGS) if not (out / name).is_file()]
-    if missing:
-        raise Terminal(
-            "the training process", need="the model it trained", got=f"no {missing[0]}", remedy="Look at its log."
-        )
-    files = {name: (out / name).read_bytes() for name in (WEIGHTS, SETTINGS)}
+    files = {name: take(out, name, key) for name in (WEIGHTS, SETTINGS)}
     TabularModel.load(files)
     return files
 
@@ -212,6 +230,7 @@ def _facts(files: Mapping[str, bytes], found: Mapping[str, Any], notes: Mapping[
         "validation_loss": min(losses),
         "device": found["device"]["name"],
         "precision": found["device"]["precision"],
+        "confined": found["confined"],
         "bytes": sum(len(data) for data in files.values()),
         "first": notes["first"],
         "last": notes["last"],

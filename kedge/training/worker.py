@@ -1,7 +1,7 @@
 """The training process: `python -m kedge.training.worker`, started by torchrun.
 
-It gets its task over a pipe, reads the nights with their data keys, trains, and leaves the model in a folder. It
-knows neither the lake nor its keys. An error that is not kedge's own is told by type and place only, since its
+It gets its task over a pipe, reads the nights with their data keys, trains, and leaves the model in a folder, sealed.
+It knows neither the lake nor its keys. An error that is not kedge's own is told by type and place only, since its
 message could quote rows.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from kedge import durable, faults
+from kedge import faults
 from kedge.errors import KedgeError, Terminal
 from kedge.training.config import Config
 from kedge.training.device import choose
@@ -25,23 +25,24 @@ from kedge.training.nightfile import read
 from kedge.training.order import OUT, PIPE
 from kedge.training.preprocess import Feature
 from kedge.training.progress import Say, reporter
-from kedge.training.report import ERROR, RESULT, describe
+from kedge.training.report import ERROR, describe, leave
 from kedge.training.task import Task
 
-faults.register("training.worker", steps=("received", "fitted", "file", "result", "left"))
+faults.register("training.worker", steps=("received", "fitted", "left"))
 
 
 def main() -> int:
     """Run one task; the exit code is 0 if a model was left."""
-    pipe = Path(os.environ[PIPE])
-    out = pipe.parent / OUT
+    pipe, out = Path(os.environ[PIPE]), Path(os.environ[OUT])
     try:
         _refuse_many()
         with receive(pipe, orphaned=lambda: _vanish(pipe.parent)) as content, reporter() as say:
             faults.reach("training.worker.received")
-            fitted = run(Task.from_bytes(content), say)
+            task = Task.from_bytes(content)
+            fitted = run(task, say)
             faults.reach("training.worker.fitted")
-            _leave(fitted, out)
+            leave(out, fitted.model.save(), fitted.to_json(), task.key)
+            faults.reach("training.worker.left")
     except KedgeError as error:
         (out / ERROR).write_text(json.dumps(describe(error)), encoding="utf-8")
         return _end(str(error))
@@ -104,16 +105,6 @@ def _vanish(folder: Path) -> None:
     """Nobody waits for the model any more: stop at once and leave nothing."""
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
-
-
-def _leave(fitted: Fitted, out: Path) -> None:
-    with durable.storage("the folder of the training process"):
-        for name, data in fitted.model.save().items():
-            (out / name).write_bytes(data)
-            faults.reach("training.worker.file")
-        faults.reach("training.worker.result")
-        (out / RESULT).write_text(json.dumps(fitted.to_json()), encoding="utf-8")
-    faults.reach("training.worker.left")
 
 
 def _end(line: str) -> int:

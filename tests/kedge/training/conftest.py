@@ -15,7 +15,7 @@ from kedge.privacy.plan import Plan
 from kedge.settings import Settings
 from kedge.spec import Declaration
 from kedge.training.fit import Examples
-from kedge.training.order import PIPE, Order
+from kedge.training.order import OUT, PIPE, Order
 from kedge.training.preprocess import Feature
 from kedge.workspace import Workspace
 
@@ -130,7 +130,8 @@ def launch_here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Order], None]:
         from kedge.training.worker import main
 
         with monkeypatch.context() as patch:
-            patch.setenv(PIPE, order.environment[PIPE])
+            for name in (PIPE, OUT):
+                patch.setenv(name, order.environment[name])
             if main():
                 raise RuntimeError("exit code 1")
 

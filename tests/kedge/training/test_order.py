@@ -7,17 +7,18 @@ import pytest
 
 from kedge import faults
 from kedge.training.launch import launch_local
-from kedge.training.order import PIPE, Order
+from kedge.training.order import OUT, PIPE, Order
+from kedge.training.room import Room
 
 
 def test_the_process_learns_nothing_of_the_lake() -> None:
     env = {"KEDGE_HOME": "/lake", "KEDGE_KEYS": "/keys", "KEDGE_FAULT": "x:kill", "PATH": "/bin", "PYTHONPATH": "/mine"}
-    order = Order.of(Path("/private"), Path("/private/order"), env)
-    assert {name for name in order.environment if name.startswith("KEDGE_")} == {PIPE, faults.VARIABLE}
+    order = Order.of(Room(Path("/private")), env=env)
+    assert {name for name in order.environment if name.startswith("KEDGE_")} == {PIPE, OUT, faults.VARIABLE}
     assert order.environment[PIPE] == "/private/order"
     assert order.environment["PATH"] == "/bin"
-    assert order.environment["PYTHONPATH"].split(":") == [str(Path(__file__).parents[3]), "/mine"]
-    assert order.environment["TMPDIR"] == "/private"
+    assert order.environment["PYTHONPATH"].split(":") == ["/private/code", str(Path(__file__).parents[3]), "/mine"]
+    assert order.environment["TMPDIR"] == order.environment["HOME"] == "/private/temporary"
     assert order.environment["OMP_NUM_THREADS"] == "1"
 
 
@@ -27,10 +28,11 @@ def test_no_secret_of_the_environment_reaches_the_process(tmp_path: Path, monkey
         monkeypatch.setenv(name, "planted")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
-    order = Order.of(tmp_path, tmp_path / "order")
+    order = Order.of(Room(tmp_path))
     lines: list[str] = []
     look = (sys.executable, "-c", "import os; [print(f'{name}={value}') for name, value in os.environ.items()]")
     launch_local(replace(order, command=look), lines.append)
+    assert lines.pop(0) == f"the training process is confined: {order.confined}\n"
     found = dict(line.rstrip("\n").split("=", 1) for line in lines)
     assert not found.keys() & set(secrets)
     assert "planted" not in found.values()
@@ -38,8 +40,9 @@ def test_no_secret_of_the_environment_reaches_the_process(tmp_path: Path, monkey
 
 
 def test_torchrun_starts_one_process_on_a_free_port() -> None:
-    order = Order.of(Path("/private"), Path("/private/order"), {})
-    assert order.command[:3] == (sys.executable, "-m", "torch.distributed.run")
+    order = Order.of(Room(Path("/private")), env={})
+    assert order.command[:3] == (sys.executable, "-m", "kedge.training.confine")
+    assert order.command[4:7] == (sys.executable, "-m", "torch.distributed.run")
     assert order.command[-2:] == ("-m", "kedge.training.worker")
     port = int(order.command[order.command.index("--master-port") + 1])
     with socket.socket() as free:

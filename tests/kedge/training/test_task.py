@@ -21,6 +21,7 @@ TASK = Task(
     subject=None,
     device="cpu",
     config=Config().to_json(),
+    key=KEY,
 )
 
 

@@ -61,7 +61,8 @@ def test_torchrun_trains_a_model_that_is_tracked(ready: Any, settings: Any) -> N
     assert tracking.registered("bank") == {outcome.version.id: 1}
     assert tracking.client.get_model_version("bank", "1").run_id == notes["mlflow"]["run"]
     assert tracking.aliases("bank") == {"challenger": 1}
-    said = [line.strip() for line in lines]
+    confined, *said = [line.strip() for line in lines]
+    assert confined == f"the training process is confined: {notes['confined']}"
     assert said[0].startswith("training on CPU")
     assert len([line for line in said if " epoch " in line]) == len(notes["losses"])
     assert len(said) == len(notes["losses"]) + 2, "torchrun prints nothing of its own"

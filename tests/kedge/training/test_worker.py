@@ -14,8 +14,16 @@ from kedge.training.task import Task
 from kedge.training.worker import main
 
 ROOT = Path(__file__).parents[3]
+OUT_FOLDER = "out"
 EMPTY = Task(
-    nights=(), features=(("x", "numeric"),), target="y", positive="true", subject=None, device="cpu", config={}
+    nights=(),
+    features=(("x", "numeric"),),
+    target="y",
+    positive="true",
+    subject=None,
+    device="cpu",
+    config={},
+    key=bytes(32),
 )
 
 
@@ -24,8 +32,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], 
     """Runs the process's main function on a task and answers with its exit code."""
 
     def run(content: bytes) -> int:
-        (tmp_path / OUT).mkdir()
+        (tmp_path / OUT_FOLDER).mkdir()
         monkeypatch.setenv(PIPE, str(tmp_path / "order"))
+        monkeypatch.setenv(OUT, str(tmp_path / OUT_FOLDER))
         with serve(tmp_path / "order", content):
             return main()
 
@@ -50,9 +59,9 @@ def test_an_unexpected_error_is_told_without_its_message(
     monkeypatch.setattr(worker, "gather", gather)
     assert start(EMPTY.to_bytes()) == 1
     with pytest.raises(Terminal, match=r"ValueError at test_worker.py:\d+, called from") as caught:
-        raise_left(tmp_path / OUT)
+        raise_left(tmp_path / OUT_FOLDER)
     assert caught.value.setting == "the training process"
-    told = "".join(capfd.readouterr()) + (tmp_path / OUT / ERROR).read_text()
+    told = "".join(capfd.readouterr()) + (tmp_path / OUT_FOLDER / ERROR).read_text()
     assert "ValueError" in told
     assert "Erika" not in told
 
@@ -66,7 +75,7 @@ def test_an_error_of_kedge_keeps_its_words(
     monkeypatch.setattr(worker, "gather", gather)
     assert start(EMPTY.to_bytes()) == 1
     with pytest.raises(Transient, match=r"a disk: needs to be there; got none. Wait."):
-        raise_left(tmp_path / OUT)
+        raise_left(tmp_path / OUT_FOLDER)
 
 
 def test_several_processes_are_refused(
@@ -75,10 +84,10 @@ def test_several_processes_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert start(EMPTY.to_bytes()) == 1
     with pytest.raises(Terminal, match="not supported yet"):
-        raise_left(tmp_path / OUT)
+        raise_left(tmp_path / OUT_FOLDER)
 
 
 def test_no_result_is_an_error(tmp_path: Path) -> None:
     raise_left(tmp_path)
-    with pytest.raises(Terminal, match="neither, although it ended without an error"):
-        result(tmp_path)
+    with pytest.raises(Terminal, match=r"no result.json, although it ended without an error"):
+        result(tmp_path, bytes(32))
