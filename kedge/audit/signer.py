@@ -8,6 +8,7 @@ from kedge import durable, faults
 from kedge.audit.checkpoint import verifier_key
 from kedge.errors import Tampered
 from kedge.keys import KeyProvider, WrongKey, new_key
+from kedge.keys.keyfile import unwrap_latest
 
 faults.register("audit.signer", steps=durable.REPLACE)
 
@@ -47,7 +48,10 @@ class Signer:
         """
         content = _parse(folder, pipeline)
         try:
-            seed = keys.unwrap(pipeline, ZONE, content["wrapped"], context(pipeline))
+            seed = unwrap_latest(
+                lambda: _parse(folder, pipeline)["wrapped"],
+                lambda wrapped: keys.unwrap(pipeline, ZONE, wrapped, context(pipeline)),
+            )
         except WrongKey as error:
             raise error.of("keys") from None
         signer = cls(f"kedge/{lake_id}/{pipeline}", seed)
