@@ -198,8 +198,9 @@ class Trail:
             yield
 
     def _append(self, pipeline: str, action: str, phase: Phase, config: str | None, facts: Mapping[str, Any]) -> int:
+        log = self.log(pipeline)  # opened first: it begins with entries of its own
         entry = record(pipeline, action, phase, actor=self.actor, run=self.run, why=self.why, config=config, **facts)
-        return self.log(pipeline).append(entry)[0]
+        return log.append(entry)[0]
 
 
 def change_lock(folder: Path, action: str) -> Path:
