@@ -31,9 +31,11 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Whatever is written names the run, so that the loser of a race learns who won. While the stage lasts, this
         process holds the run's lease, should it not have it already: a pod, or a process of Dagster's own commands.
-        Before it begins, the audit trail is told of a changed declaration and of what a killed run left open.
+        Before it begins, the audit trail is told of a changed declaration and of what a killed run left open; after it
+        has ended, the trail is anchored.
         """
         with shielded(name):
+            from kedge.audit.anchored import anchored
             from kedge.settle import settle
             from kedge.workspace import Workspace
 
@@ -44,7 +46,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 with closing(workspace.trail):
                     settle(workspace, declaration.name)
                     workspace.trail.configured(declaration.name, declaration.digest)
-                    yield workspace
+                    with anchored(workspace.trail, declaration, settings.home):
+                        yield workspace
 
     def tracking(self) -> "Tracking":
         """MLflow, where models are registered."""

@@ -3,12 +3,12 @@
 import dagster as dg
 
 from kedge.spec import Declaration
-from sensors import alerts, arrivals, drift, labels, nightly
+from sensors import access, alerts, arrivals, drift, labels, nightly
 
 
 def build(declaration: Declaration) -> tuple[list[dg.SensorDefinition], list[dg.ScheduleDefinition]]:
     """Sensors and schedules of one declared pipeline."""
-    sensors = [drift.sensor(declaration), alerts.sensor(declaration)]
+    sensors = [drift.sensor(declaration), alerts.sensor(declaration), access.sensor(declaration)]
     if declaration.source.replay is None:
         sensors.insert(0, arrivals.sensor(declaration))
     schedules = [nightly.schedule(declaration)]

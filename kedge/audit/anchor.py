@@ -138,11 +138,21 @@ def open_anchor(url: str, *, origin: str | None = None, home: Path | None = None
 
         bucket, _, prefix = url.removeprefix(S3).partition("/")
         return S3Anchor(bucket, prefix.strip("/"), origin)
-    folder = Path(url)
-    if home is not None and folder.resolve().is_relative_to(home.resolve()):
-        need = "a place outside KEDGE_HOME: whoever replaces the log there would replace its checkpoints too"
-        raise Terminal("audit.anchor", need=need, got="a folder inside it", remedy="Name a folder of another disk.")
-    return FileAnchor(folder, origin)
+    if home is not None:
+        refuse_inside(url, home)
+    return FileAnchor(Path(url), origin)
+
+
+def refuse_inside(url: str, home: Path) -> None:
+    """Refuse a folder inside `home`.
+
+    Raises:
+        Terminal: it is one.
+    """
+    if url.startswith(S3) or not Path(url).resolve().is_relative_to(home.resolve()):
+        return
+    need = "a place outside KEDGE_HOME: whoever replaces the log there would replace its checkpoints too"
+    raise Terminal("audit.anchor", need=need, got="a folder inside it", remedy="Name a folder of another disk.")
 
 
 def same_disk(url: str, home: Path) -> bool:

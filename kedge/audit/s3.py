@@ -12,7 +12,7 @@ from kedge.audit.anchor import body, folder_of, fork, place
 from kedge.errors import KedgeError, Terminal, Transient
 
 T = TypeVar("T")
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 10, 4
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 10, 3
 READERS, PAGE = 8, 1_000
 _THERE, _RACE = {"PreconditionFailed", "412"}, {"ConditionalRequestConflict", "409"}
 _REFUSED = {
