@@ -5,15 +5,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from commands.access import warn
+from kedge.audit.anchor import refuse_inside
 from kedge.settings import Settings
 from kedge.spec import Declaration, load, load_all
 
 
 def check(settings: Settings, pipeline: str | None, console: Console) -> int:
-    """Print what each declaration makes of its columns; mistakes are raised as `SpecError` with every one of them."""
+    """Print what each declaration makes of its columns; mistakes are raised as `SpecError` with every one of them.
+
+    Raises:
+        Terminal: the anchor of an audit trail lies inside `KEDGE_HOME`.
+    """
     found = load_all(settings.pipelines) if pipeline is None else {pipeline: load(_path(settings, pipeline))}
     for declaration in found.values():
         console.print(_table(declaration))
+        if (url := declaration.audit.anchor) is not None:
+            refuse_inside(url, settings.home)
+            warn(settings, declaration, console)
     console.print(f"{len(found)} declaration(s) below {settings.pipelines}: no mistakes")
     return 0
 

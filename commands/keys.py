@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from commands.access import witnessed
 from kedge.errors import Terminal
 from kedge.keys import Kek
 from kedge.keys.keyfile import KeyFile
@@ -41,7 +42,7 @@ def rotate(
 ) -> None:
     """Rotate the key of a zone, or of every zone that has one; `destroy_old`: also destroy what it replaced."""
     ws = Workspace.open(settings)
-    with closing(ws.trail):
+    with closing(ws.trail), witnessed(settings, pipeline, ws.trail):
         settle(ws, pipeline)
         done = [_rotated(ws, pipeline, one, console) for one in ([zone] if zone else _zones(ws, pipeline))]
         for one in done if destroy_old else ():
@@ -71,7 +72,7 @@ def destroy(
         Terminal: something needs one of them; there is no such key; or it is the key that signs the audit trail.
     """
     ws = Workspace.open(settings)
-    with closing(ws.trail):
+    with closing(ws.trail), witnessed(settings, pipeline, ws.trail):
         settle(ws, pipeline)
         chosen = [kek for kek in _held(ws, pipeline, zone, old=not (with_data or key)) if key in (None, kek.id)]
         _refuse(pipeline, zone, key, chosen, with_data=with_data)
