@@ -113,8 +113,9 @@ def parse_signed(text: str, vkey: str) -> Checkpoint:
     except binascii.Error:
         raise _broken("checkpoint", "a checkpoint with one signature", "something else") from None
     checkpoint = Checkpoint(name, int(found["size"]), root)
+    canonical = (base64.b64encode(root).decode(), base64.b64encode(signed).decode())
     try:
-        if signed[:4] != key_id(name, public) or base64.b64encode(root).decode() != found["root"]:
+        if signed[:4] != key_id(name, public) or canonical != (found["root"], found["signature"]):
             raise InvalidSignature
         Ed25519PublicKey.from_public_bytes(public).verify(signed[4:], checkpoint.text().encode())
     except InvalidSignature:

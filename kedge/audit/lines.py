@@ -94,7 +94,7 @@ class Lines:
         """Append lines in our turn; on an error the file is cut back to what it was."""
         faults.reach("audit.append.before")
         try:
-            self._put(b"\n".join(lines) + b"\n", self._end)
+            _put(self._log, b"\n".join(lines) + b"\n", self._end)
             faults.reach("audit.append.written")
         except BaseException:
             os.ftruncate(self._log, self._end)
@@ -109,14 +109,14 @@ class Lines:
     def write_again(self, start: int) -> None:
         """Write the bytes from `start` on once more: after a failed fsync the kernel may take them as stored."""
         for place in range(start, self._end, _CHUNK):
-            self._put(os.pread(self._log, min(_CHUNK, self._end - place), place), place)
+            _put(self._log, os.pread(self._log, min(_CHUNK, self._end - place), place), place)
 
     def flush(self) -> None:
         """Hand tree and ends to the operating system."""
         if self._waiting:
             first = self.tree.size - len(self._waiting)
             data = b"".join(end.to_bytes(_END_BYTES) for end in self._waiting)
-            os.pwrite(self._ends, data, first * _END_BYTES)
+            _put(self._ends, data, first * _END_BYTES)
             self._waiting.clear()
         self.tree.flush()
 
@@ -270,12 +270,6 @@ class Lines:
         data = os.pread(self._ends, _END_BYTES, (number - 1) * _END_BYTES)
         return int.from_bytes(data) if len(data) == _END_BYTES else -1
 
-    def _put(self, data: bytes, place: int) -> None:
-        rest = memoryview(data)
-        while rest:
-            written = os.pwrite(self._log, rest, place)
-            rest, place = rest[written:], place + written
-
     def _tampered(self, need: str, got: str) -> Tampered:
         return Tampered(
             f"audit/{self._folder.name}/{LOG}",
@@ -284,3 +278,10 @@ class Lines:
             remedy="Restore the folder of the log from a backup, and find out who wrote to it: `kedge audit verify`.",
             part="log",
         )
+
+
+def _put(handle: int, data: bytes, place: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(handle, rest, place)
+        rest, place = rest[written:], place + written
