@@ -22,6 +22,7 @@ SETTING = "KEDGE_KEYS (ring.json)"
 _LOCK = "ring.lock"
 _FORMAT = 2
 _FIELDS = {"format", "lake", "unlock", "check", "keys", "erasures", "mac"}
+_TYPES = {"mac": str, "unlock": dict, "keys": dict, "erasures": dict}
 Content: TypeAlias = dict[str, Any]
 
 
@@ -122,8 +123,7 @@ class RingFile:
             refuse_readable(self.folder, self.folder.stat())
             content = self._parsed(file.read())
         unlocked = self._unlock(content["unlock"])
-        mac = content.pop("mac")
-        if not hmac.compare_digest(mac.encode(), unlocked.mac(canonical(content)).encode()):
+        if not _authentic(content, content.pop("mac"), unlocked):
             raise self._not_authentic(content, unlocked)
         return _stamp(found), RingState(content, unlocked)
 
@@ -132,7 +132,7 @@ class RingFile:
         try:
             content: Content = json.loads(data)
             lake, form = content["lake"], content.get("format")
-            complete = set(content) == _FIELDS and isinstance(content["mac"], str) and dict(content["unlock"])
+            complete = set(content) == _FIELDS and all(isinstance(content[n], t) for n, t in _TYPES.items())
         except (ValueError, KeyError, TypeError):
             complete = None
         if lake is not None and lake != self._lake_id:
@@ -178,6 +178,13 @@ class RingFile:
 def sealed_for(lake_id: str, owner: str, kek: str) -> bytes:
     """What a sealed key-encryption key is tied to: it opens only in its own ring and slot."""
     return f"{lake_id}/{owner}/{kek}".encode()
+
+
+def _authentic(content: Content, mac: str, unlocked: Unlocked) -> bool:
+    try:
+        return hmac.compare_digest(mac, unlocked.mac(canonical(content)))
+    except (TypeError, ValueError):  # texts and numbers that kedge never wrote
+        return False
 
 
 def _opens_one(content: Content, unlocked: Unlocked) -> bool:

@@ -96,11 +96,12 @@ class Unlocking:
                 remedy = f"Unset {_PASSPHRASE_VARIABLE}."
                 raise Terminal(_PASSPHRASE_VARIABLE, need=need, got=got, remedy=remedy)
             return Unlocked(_key_of(self.key_file or folder / KEY_FILE), lake_id)
+        salt, n, r, p = _parsed(described)
         if self.passphrase_file is None:
             need, got = "the file with the passphrase that this ring opens with", "nothing"
             remedy = f"Point {_PASSPHRASE_VARIABLE} at it."
             raise Terminal(_PASSPHRASE_VARIABLE, need=need, got=got, remedy=remedy)
-        return Unlocked(_stretched(_passphrase_of(self.passphrase_file), *_parsed(described)), lake_id)
+        return Unlocked(_stretched(_passphrase_of(self.passphrase_file), salt, n, r, p), lake_id)
 
 
 def _make_key_file(path: Path) -> None:
