@@ -1,4 +1,4 @@
-"""`kedge`: check, run, status, verify, predictions, demo, up."""
+"""`kedge`: check, run, status, verify, predictions, demo, up; keys and audit."""
 
 import sys
 from enum import StrEnum
@@ -150,6 +150,85 @@ def keys_destroy(
     console = Console()
     done = destroy(Settings.from_environment(), pipeline, zone, key, json, console, with_data=with_data, yes=yes)
     raise typer.Exit(0 if done else 2)
+
+
+audit = typer.Typer(help="The audit trail: who did what to which version, when and why.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def audit_verify(
+    pipeline: Pipeline,
+    key: Annotated[str | None, typer.Option(help="The verifier key that you pinned; see kedge audit key.")] = None,
+    json: Json = None,
+) -> None:
+    """Look whether the log is what was signed; names the first entry that is not."""
+    from commands.audit import verify
+
+    verify(Settings.from_environment(), pipeline, key, json, Console())
+
+
+@audit.command("prove")
+def audit_prove(
+    pipeline: Pipeline,
+    number: Annotated[int, typer.Argument(metavar="N", help="Number of the entry, as kedge audit show has it.")],
+    since: Annotated[int | None, typer.Option(help="Also that the log continues its checkpoint of this size.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; otherwise it is printed.")] = None,
+) -> None:
+    """Prove that an entry is in the log, to somebody who has the verifier key and tools/verify.py."""
+    from commands.audit import prove
+
+    prove(Settings.from_environment(), pipeline, number, since, out, Console())
+
+
+@audit.command("show")
+def audit_show(
+    pipeline: Pipeline,
+    action: Annotated[str | None, typer.Option(help="Such as commit, read, denied, train, promote.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Such as validated.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Such as 2026-01-31.")] = None,
+    version: Annotated[str | None, typer.Option(help="The version, or its beginning.")] = None,
+    run: Annotated[str | None, typer.Option(help="The run, or its beginning.")] = None,
+    since: Annotated[str | None, typer.Option(help="UTC, such as 2026-01-31 or 2026-01-31T06:30.")] = None,
+    until: Annotated[str | None, typer.Option(help="Likewise; included.")] = None,
+    json: Json = None,
+) -> None:
+    """Entries by what they are about; an intent comes with its outcome."""
+    from commands.audit import show
+    from kedge.audit.select import Choice
+
+    choice = Choice(
+        action=action, dataset=dataset, partition=partition, version=version, run=run, since=since, until=until
+    )
+    show(Settings.from_environment(), pipeline, choice, json, Console())
+
+
+@audit.command("key")
+def audit_key(pipeline: Pipeline) -> None:
+    """Print the verifier key, to be kept where the operator of kedge cannot write."""
+    from commands.audit import key
+
+    key(Settings.from_environment(), pipeline)
+
+
+@audit.command("anchor")
+def audit_anchor(pipeline: Pipeline) -> None:
+    """Keep a signed checkpoint of the log in the second place that the declaration names, now."""
+    from commands.access import anchor
+
+    anchor(Settings.from_environment(), pipeline, Console())
+
+
+@audit.command("unusual")
+def audit_unusual(
+    pipeline: Pipeline,
+    since: Annotated[str | None, typer.Option(help="Only from this local day on, such as 2026-01-31.")] = None,
+    json: Json = None,
+) -> None:
+    """Access that is unusual by the declared rules: volume, hour, identity, denied, copies before an erasure."""
+    from commands.access import unusual
+
+    unusual(Settings.from_environment(), pipeline, since, json, Console())
 
 
 def main() -> None:

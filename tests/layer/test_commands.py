@@ -11,7 +11,11 @@ from kedge.settings import Settings
 
 KEDGE = str(Path(sys.executable).parent / "kedge")
 GOLDEN = Path(__file__).parent / "help.txt"
-COMMANDS = ("", "check", "run", "status", "predictions", "demo", "up")
+COMMANDS = (
+    *("", "check", "run", "status", "verify", "predictions", "demo", "up"),
+    *("keys", "keys list", "keys rotate", "keys destroy"),
+    *("audit", "audit verify", "audit prove", "audit show", "audit key", "audit anchor", "audit unusual"),
+)
 
 
 def _help() -> str:
@@ -19,7 +23,7 @@ def _help() -> str:
     plain = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     pages = []
     for command in COMMANDS:
-        words = [KEDGE, *filter(None, [command]), "--help"]
+        words = [KEDGE, *command.split(), "--help"]
         shown = subprocess.run(words, env=plain, capture_output=True, text=True, check=True).stdout
         pages.append("\n".join(line.rstrip() for line in shown.splitlines()))
     return "\n".join(pages) + "\n"
