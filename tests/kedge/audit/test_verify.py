@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import pickle
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -10,6 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from kedge.audit.checkpoint import Checkpoint, note, parse_signed
 from kedge.audit.entry import encode
@@ -17,6 +21,7 @@ from kedge.audit.log import Log
 from kedge.audit.signer import Signer
 from kedge.audit.tree import Tree, leaf_hash
 from kedge.audit.verify import LogTampered, verify
+from kedge.errors import Terminal
 from kedge.settings import Settings
 from kedge.workspace import Workspace
 
@@ -37,6 +42,9 @@ def _tool() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+TOOL = _tool()
 
 
 @dataclass
@@ -93,7 +101,7 @@ def by_tool(case: Case, capsys: pytest.CaptureFixture[str]) -> Found:
     for number, text in enumerate(case.anchors):
         (case.folder.parent / f"anchor{number}").write_text(text)
         words += ["--anchor" if number == 0 else "", str(case.folder.parent / f"anchor{number}")]
-    code = _tool().main([word for word in words if word])
+    code = TOOL.main([word for word in words if word])
     said = capsys.readouterr().out
     named = NAMED.match(said)
     assert (code == 0) == said.startswith("fits: ") == (named is None), said
@@ -325,3 +333,147 @@ def test_a_file_that_was_changed_is_named(case: Case, name: str, tree: str, caps
     found = by_kedge(case)
     assert found == by_tool(case, capsys)
     assert found == (exact if tree == "intact" or without is None else without)
+
+
+def _leave(case: Case) -> None:
+    """Nothing happened."""
+
+
+def _unfinished_line(case: Case) -> None:
+    (case.folder / "log.jsonl").write_bytes((case.folder / "log.jsonl").read_bytes() + b'{"action":"re')
+
+
+def _unfinished_checkpoint(case: Case) -> None:
+    (case.folder / "checkpoints").write_bytes((case.folder / "checkpoints").read_bytes()[:-30])
+
+
+SOUND: dict[str, tuple[Callable[[Case], None], int, int]] = {
+    "untouched": (_leave, 21, 21),
+    "not signed yet": (lambda case: _added(case, 21, FORGED), 22, 21),
+    "a line that a killed writer left": (_unfinished_line, 21, 21),
+    "a checkpoint that a killed signer left": (_unfinished_checkpoint, 21, 17),
+    "tree gone": (lambda case: (case.folder / "tree").unlink(), 21, 21),
+    "tree of nonsense": (lambda case: (case.folder / "tree").write_bytes(b"\x01" * 999), 21, 21),
+    "older copy, and no anchor to tell": (lambda case: _use(case.earlier, case), 9, 9),
+}
+"""What is no tampering, or cannot be told from the log alone: entries, and how many of them are signed."""
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_log_that_fits_is_measured(case: Case, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    change, size, signed = SOUND[name]
+    change(case)
+    found = verify(case.folder, case.vkey)
+    assert (found.size, found.signed_size, found.unsigned_tail, found.anchored_size) == (size, signed, size - signed, 0)
+    tree = Tree(case.folder.parent / "other tree")
+    tree.append(leaf_hash(line) for line in case.lines[:size])
+    assert found.root == tree.root()
+    tree.close()
+    assert by_tool(case, capsys) is None
+
+
+def test_an_anchor_that_agrees_is_counted(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    for size in (13, 5):
+        _anchor(case, size)
+    found = verify(case.folder, case.vkey, [parse_signed(text, case.vkey) for text in case.anchors])
+    assert (found.signed_size, found.anchored_size) == (21, 13)
+    assert by_tool(case, capsys) is None
+
+
+def test_a_log_that_is_not_there_is_no_tampering(case: Case) -> None:
+    with pytest.raises(Terminal, match="nobody: needs a log"):
+        verify(case.folder.with_name("nobody"), case.vkey)
+
+
+def test_a_log_that_is_gone_is_a_rollback_where_an_anchor_knows_it(case: Case) -> None:
+    _anchor(case, 13)
+    shutil.rmtree(case.folder)
+    assert by_kedge(case) == ("rollback", 0, 1)
+
+
+def test_an_error_travels_between_processes(case: Case) -> None:
+    _without(case, 7)
+    with pytest.raises(LogTampered) as caught:
+        verify(case.folder, case.vkey)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.kind, again.entry, again.end, again.part) == ("delete", 7, 8, "log")
+    assert str(again) == str(caught.value)
+    assert "entry 7, delete" in str(again)
+
+
+NAME = "kedge/lake/bank"
+SIGNER = Signer(NAME, b"\x05" * 32)
+
+
+def _signed(size: int, root: bytes) -> str:
+    checkpoint = Checkpoint(NAME, size, root)
+    return note(checkpoint, SIGNER.vkey, SIGNER.sign(checkpoint.text().encode()))
+
+
+def _root(place: Path, lines: Sequence[bytes]) -> bytes:
+    place.unlink(missing_ok=True)
+    tree = Tree(place)
+    tree.append(map(leaf_hash, lines))
+    tree.flush()
+    root = tree.root()
+    tree.close()
+    return root
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[bytes], list[bytes], list[int], list[tuple[int, bool]], str]:
+    """A log, what became of it, its checkpoints, anchors (size, and whether of another history), and its tree."""
+    count = draw(st.integers(1, 10))
+    before = [encode({"n": draw(st.integers(0, 6))}) for _ in range(count)]  # equal entries are possible
+    after = list(before)
+    for _ in range(draw(st.integers(0, 3))):
+        at, other = draw(st.integers(0, len(after))), draw(st.integers(0, len(after)))
+        how = draw(st.sampled_from(["delete", "insert", "repeat", "swap", "cut", "garble"]))
+        if how == "insert":
+            after.insert(at, encode({"n": draw(st.integers(0, 9))}))
+        elif how == "cut":
+            del after[at:]
+        elif at < len(after) and how == "delete":
+            del after[at]
+        elif at < len(after) and how == "garble":
+            after[at] += b" "
+        elif max(at, other) < len(after) and how == "repeat":
+            after.insert(at, after[other])
+        elif max(at, other) < len(after) and how == "swap":
+            after[at], after[other] = after[other], after[at]
+    sizes = sorted(draw(st.sets(st.integers(1, count), min_size=1)))
+    anchors = draw(st.lists(st.tuples(st.integers(1, count), st.booleans()), max_size=3))
+    return before, after, sizes, anchors, draw(st.sampled_from(["intact", "rebuilt", "removed"]))
+
+
+@given(histories())
+@examples(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_verifiers_say_the_same_about_any_history(
+    tmp_path: Path, history: tuple[list[bytes], list[bytes], list[int], list[tuple[int, bool]], str]
+) -> None:
+    before, after, sizes, anchors, tree = history
+    (tmp_path / "log.jsonl").write_bytes(b"".join(line + b"\n" for line in after))
+    own = [_signed(size, _root(tmp_path / "tree", before[:size])) for size in sizes]
+    (tmp_path / "checkpoints").write_text("".join(f"{text}\n" for text in own))
+    kept = [
+        _signed(size, b"\x09" * 32 if foreign else _root(tmp_path / "tree", before[:size])) for size, foreign in anchors
+    ]
+    _root(tmp_path / "tree", before if tree == "intact" else after)
+    if tree == "removed":
+        (tmp_path / "tree").unlink()
+
+    case = Case(tmp_path, SIGNER.vkey, tmp_path, tmp_path, anchors=kept)
+    key = TOOL.Key.parse(SIGNER.vkey)
+    said: Found = None
+    try:
+        TOOL.Log(tmp_path, key, [TOOL.Checkpoint.parse(text.encode(), key, "anchor") for text in kept]).check()
+    except TOOL.Wrong as wrong:
+        said = wrong.kind, wrong.entry, wrong.end or wrong.entry + 1
+    assert by_kedge(case) == said
+    covered = max([*sizes, *(size for size, _ in anchors)])
+    sound = after[:covered] == before[:covered] and all(line in before or line[-1:] != b" " for line in after)
+    foreign = any(foreign for _, foreign in anchors)
+    assert (said is None) == (sound and not foreign)
+    if said and said[0] != "line" and not foreign:
+        first = next(at for at in range(len(before)) if after[at : at + 1] != before[at : at + 1])
+        assert said[1] <= first < said[2]
