@@ -57,6 +57,10 @@ def _summary(found: Findings) -> Iterator[Text]:
         anchored = f", {found.anchored} of them anchored" if found.anchored else ", none anchored"
         trail = f"{found.entries} entries of the audit trail{anchored}"
     yield Text(f"{found.pipeline}: looked at {looked}, {found.decisions} decisions and {trail}")
+    for zone in found.given_up:
+        yield Text(
+            f"{found.pipeline}: a key of {zone} was destroyed with its data, which nobody can read any more"
+        )
     if found.found:
         yield Text(f"{found.pipeline}: {len(found.found)} wrong; exit code {found.code}", style="bold red")
     else:

@@ -73,9 +73,9 @@ def _magic(name: str) -> bytes:
 
 
 def _origin(path: Path, digest: str) -> str | None:
-    """Where in the same dataset these bytes were written; a search that only a damaged file pays for."""
-    dataset = path.parents[2]
-    for manifest in sorted(dataset.glob(f"*/v*/{MANIFEST}")):
-        if digest in manifest.read_text(encoding="utf-8"):
-            return "/".join(manifest.parent.parts[-2:])
+    """Where of the same pipeline these bytes were written; a search that only a damaged file pays for."""
+    root, pipeline = path.parents[5], path.parents[3].name
+    for manifest in sorted(root.glob(f"*/{pipeline}/*/*/v*/{MANIFEST}")):
+        if digest in manifest.read_text(encoding="utf-8", errors="replace"):
+            return "/".join(manifest.parent.parts[-5:])
     return None

@@ -1,7 +1,7 @@
 """What a verification finds wrong, and what it looked at."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kedge.errors import KedgeError, Part
@@ -51,6 +51,7 @@ class Findings:
         pointers, decisions: how many were compared.
         entries: of the audit trail; None when there is no sound one, and nothing was compared with it.
         anchored: entries that a checkpoint in the second place covers; 0 without one.
+        given_up: zones of which a key was destroyed with its data, which nobody can read any more.
     """
 
     pipeline: str
@@ -62,6 +63,7 @@ class Findings:
     decisions: int = 0
     entries: int | None = None
     anchored: int = 0
+    given_up: tuple[str, ...] = ()
 
     @property
     def code(self) -> int:
@@ -73,5 +75,13 @@ class Findings:
 
 
 def ordered(errors: Sequence[KedgeError]) -> tuple[Finding, ...]:
-    """Each finding once, in order."""
-    return tuple(sorted(dict.fromkeys(map(Finding.of, errors)), key=lambda finding: finding.rank))
+    """Each finding once, in order; those of one file that differ in what was needed only are one, with their count."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in dict.fromkeys(map(Finding.of, errors)):
+        groups.setdefault((finding.part, finding.setting, finding.got), []).append(finding)
+    return tuple(sorted(map(_together, groups.values()), key=lambda finding: finding.rank))
+
+
+def _together(findings: Sequence[Finding]) -> Finding:
+    first, *others = findings
+    return replace(first, need=f"{first.need}, and {len(others)} more of the kind") if others else first

@@ -33,6 +33,7 @@ class Record:
         stored: versions that were stored.
         decisions: digest of each decision's file by number.
         keys: by (zone, id) whether a key-encryption key is still held; destroyed ones are not.
+        given_up: zones of which a key was destroyed together with its data.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +45,7 @@ class Record:
         self.stored: set[tuple[Place, str]] = set()
         self.decisions: dict[int, str] = {}
         self.keys: dict[tuple[str, str], bool] = {}
+        self.given_up: set[str] = set()
         self.update()
 
     def update(self) -> bool:
@@ -97,6 +99,8 @@ class Record:
             self.decisions[intent["number"]] = intent["record"]
         elif action in ("keys.rotate", "keys.destroy") and "kek" in entry:
             self.keys[entry["zone"], entry["kek"]] = action == "keys.rotate"
+            if entry.get("with_data"):
+                self.given_up.add(entry["zone"])
 
 
 def _place(entry: Mapping[str, Any]) -> Place:

@@ -10,6 +10,7 @@ from typing import get_args
 
 from kedge import durable
 from kedge.errors import KedgeError, Part, Tampered
+from kedge.keys import KeyGone
 from kedge.lake import Dataset, Lake, Version
 from kedge.lake.names import KEYS, MANIFEST, Zone, is_partition, is_version
 from kedge.lake.pointer import POINTER, Pointer, read_pointer
@@ -88,6 +89,9 @@ class Stored:
             try:
                 with durable.storage(f"{version.place}/{name}"):
                     version.check_file(name)
+            except KeyGone as error:
+                if self.record is None or version.dataset.zone not in self.record.given_up:
+                    found.append(error)
             except KedgeError as error:
                 found.append(error)
         if {entry.name for entry in _inside(version.path)} - {MANIFEST, KEYS, *manifest.files}:
@@ -103,7 +107,7 @@ class Stored:
             told = record.digests.get((place, version.id))
         if told is None:
             need = f"the entry that made {version.place}, which kedge sealed"
-            return [_older_log(self.pipeline, need)]
+            return [older_log(self.pipeline, need)]
         if version.manifest.content_digest in told:
             return []
         got = "an earlier version of the same name, put back"
@@ -134,7 +138,7 @@ class Stored:
         if found in self.record.becoming(key):
             return None
         if told is None or found.sequence >= told.sequence:
-            return _older_log(self.pipeline, f"the entry that made {found.version} current in {place}")
+            return older_log(self.pipeline, f"the entry that made {found.version} current in {place}")
         return Tampered(
             f"{place}/{POINTER}",
             need=f"version {told.version}, which the audit trail says was made current last",
@@ -164,7 +168,7 @@ class Stored:
 
     def _other_decision(self, registry: Registry, number: int, there: bool, told: bool) -> KedgeError:
         if not told:
-            return _older_log(self.pipeline, f"the entry of decision {number}, which kedge sealed")
+            return older_log(self.pipeline, f"the entry of decision {number}, which kedge sealed")
         return Tampered(
             f"{registry.path} (decision {number})",
             need="the decision that the audit trail says was recorded",
@@ -197,7 +201,8 @@ def _no_pointer(place: str) -> Tampered:
     )
 
 
-def _older_log(pipeline: str, need: str) -> Tampered:
+def older_log(pipeline: str, need: str) -> Tampered:
+    """What is stored was logged, and the log is sound: it is another one."""
     return Tampered(
         f"audit/{pipeline}/log.jsonl",
         need=need,

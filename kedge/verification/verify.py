@@ -10,7 +10,6 @@ from kedge.audit import verify as log
 from kedge.audit.anchor import open_anchor
 from kedge.audit.checkpoint import Checkpoint, parse_signed
 from kedge.audit.lines import LOG
-from kedge.audit.signer import ZONE as AUDIT
 from kedge.audit.signer import Signer
 from kedge.errors import KedgeError, Tampered, Terminal
 from kedge.lake import Lake, Version
@@ -20,7 +19,7 @@ from kedge.spec import Declaration
 from kedge.verification.copies import copies
 from kedge.verification.finding import Findings, ordered
 from kedge.verification.record import Record
-from kedge.verification.stored import Stored
+from kedge.verification.stored import Stored, older_log
 
 Progress = Callable[[int, int], None]
 _THREADS = 2  # hashing holds no lock of Python's, and one reads while the other hashes
@@ -116,8 +115,13 @@ class _Verification:
         if record is None:
             return
         held = {(kek.zone, kek.id): kek.destroyed is None for kek in lake.keys.keys(self._pipeline)}
-        old = [key for key, alive in record.keys.items() if held.get(key, False) != alive]
-        if not old and (AUDIT in {zone for zone, _ in held}):
+        self._wrong += [
+            older_log(self._pipeline, f"the entry that destroyed key {kek} of zone {zone}")
+            for (zone, kek), alive in record.keys.items()
+            if alive and held.get((zone, kek)) is False
+        ]
+        old = [key for key, alive in record.keys.items() if key not in held or (held[key] and not alive)]
+        if not old:
             return
         self._wrong.append(
             Tampered(
@@ -153,6 +157,7 @@ class _Verification:
             decisions=_decisions(registry.path),
             entries=self._entries,
             anchored=self._anchored,
+            given_up=tuple(sorted(record.given_up)) if record else (),
         )
 
     def _versions(self, stored: Stored, versions: Sequence[Version]) -> list[Version]:
