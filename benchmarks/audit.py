@@ -113,12 +113,16 @@ def rate(log: Log, entries: int, writers: int, write: Callable[[Log, int], None]
 
 
 def appending(rounds: int, entries: int) -> dict[str, float]:
-    """The figures of appending."""
-    ways = [(1, waiting), (WRITERS, waiting), (WRITERS, pipelined)]
+    """The figures of appending. Rounds are short and many, for a disk is not equally fast from second to second."""
     with opened() as log:
         file = log.folder / "log.jsonl"
         measured = [
-            [bare(file, entries), *(rate(log, entries, writers, write) for writers, write in ways)]
+            (
+                bare(file, entries),
+                rate(log, entries, 1, waiting),
+                rate(log, WRITERS * entries, WRITERS, waiting),
+                rate(log, WRITERS * IN_FLIGHT * entries // 10, WRITERS, pipelined),
+            )
             for _ in range(rounds)
         ]
     one, group, flight = (statistics.median(row[way] / row[0] for row in measured) for way in (1, 2, 3))
@@ -145,8 +149,8 @@ def verifying(entries: int) -> dict[str, float]:
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--rounds", type=int, default=15)
-    options.add_argument("--entries", type=int, default=400, help="per round and way of appending")
+    options.add_argument("--rounds", type=int, default=40)
+    options.add_argument("--entries", type=int, default=100, help="of a writer that waits, per round")
     options.add_argument("--verified", type=int, default=1_000_000, help="entries of the log that is verified")
     arguments = options.parse_args()
     figures = appending(arguments.rounds, arguments.entries) | verifying(arguments.verified)

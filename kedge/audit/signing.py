@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from kedge.errors import KedgeError
 
-SIGN_SECONDS = 0.05
+SIGN_SECONDS = 0.1
 """Between two checkpoints of a busy log."""
 
 _IDLE_SECONDS = 1.0  # how long the thread stays without work
