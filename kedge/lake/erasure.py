@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kedge import durable, faults
-from kedge.errors import Tampered, Terminal
+from kedge.errors import Part, Tampered, Terminal
 from kedge.keys import KeyProvider
 from kedge.lake.seal import opened, sealed
 
@@ -22,6 +22,12 @@ faults.register("lake.erasures", steps=durable.REPLACE)
 _FILE, _LOCK = "erasures.json", ".lock"
 _FORMAT = 1
 _PURPOSE = b"kedge.erasures"
+
+
+class RestoredLake(Terminal):
+    """The lake is a backup from before an erasure: nobody edited it, and it holds people who were erased."""
+
+    part: Part | None = "lake"
 
 
 class Erasures:
@@ -39,7 +45,7 @@ class Erasures:
         """Refuse a lake and a provider that do not fit each other.
 
         Raises:
-            Terminal: the lake counts fewer: it was restored from a backup made before an erasure.
+            RestoredLake: the lake counts fewer: it was restored from a backup made before an erasure.
             Tampered: the provider counts fewer: it is an older copy; or the lake's file was edited.
         """
         if self._wrong() is not None and self._folder.is_dir():
@@ -55,7 +61,7 @@ class Erasures:
             the new number.
 
         Raises:
-            Terminal, Tampered: as `check`.
+            RestoredLake, Tampered: as `check`.
         """
         with durable.storage(self._place), durable.lock(self._folder / _LOCK):
             wrong = self._wrong()
@@ -101,8 +107,8 @@ class Erasures:
     def _place(self) -> str:
         return f"restricted/{self._pipeline}/{_FILE}"
 
-    def _restored(self, count: int, outside: int) -> Terminal:
-        return Terminal(
+    def _restored(self, count: int, outside: int) -> RestoredLake:
+        return RestoredLake(
             self._place,
             need=f"a lake that counts {outside} erasures, as its key provider does",
             got=f"one that counts {count}: a backup made before people were erased",

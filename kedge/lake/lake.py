@@ -92,7 +92,7 @@ class Lake:
 
         Raises:
             KeyGone: their key-encryption key was destroyed.
-            Terminal: the lake was restored from a backup made before an erasure.
+            RestoredLake: the lake is a backup from before an erasure.
             Tampered: they are damaged, or the key provider is older than the lake.
         """
         if pipeline not in self._secrets:
