@@ -108,8 +108,9 @@ def _complete(path: Path, data: bytes) -> None:
         return
     if not data.startswith(there):
         if body(there.decode(errors="replace")) != body(data.decode()):
-            raise fork(str(path))
+            raise another(str(path))
         return
+    faults.reach("audit.anchor.opened")
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(handle, "ab") as file:
         _append(file.fileno(), data[len(there) :])
@@ -201,7 +202,7 @@ def body(text: str) -> str:
     return text.partition("\n\n")[0]
 
 
-def fork(where: str) -> Tampered:
+def another(where: str) -> Tampered:
     """The error for two different checkpoints of one size."""
     need = "the checkpoint that was signed for this size of the log"
     remedy = "One of the two logs is a fork or a restored copy. Run: kedge audit verify."

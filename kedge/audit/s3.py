@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from kedge.audit.anchor import body, folder_of, fork, place
+from kedge.audit.anchor import another, body, folder_of, place
 from kedge.errors import KedgeError, Terminal, Transient
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class S3Anchor:
         if self._call(lambda: self._create(key, text.encode())):
             return
         if body(self._read(key)) != body(text):
-            raise fork(f"s3://{self.bucket}/{key}")
+            raise another(f"s3://{self.bucket}/{key}")
 
     def all(self) -> list[str]:
         keys = self._call(self._keys)

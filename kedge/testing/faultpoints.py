@@ -5,6 +5,7 @@ from importlib import import_module
 from kedge import faults
 
 OWNERS = (
+    "kedge.audit.anchor",
     "kedge.audit.checkpoint",
     "kedge.audit.lines",
     "kedge.audit.signer",

@@ -34,6 +34,7 @@ STAGES = (
     "champion",
 )
 ELSEWHERE = {
+    "audit.anchor": "tests/kedge/audit/test_anchor.py: killed at each there; a pipeline that declares one",
     "lake.create": "tests/kedge/lake/test_crash.py: a new lake",
     "keys.ring": "tests/kedge/lake/test_crash.py: a new lake; tests/kedge/keys/test_ring.py: rotation, destruction",
     "keys.unlock": "tests/kedge/lake/test_crash.py: a new lake",

@@ -1,8 +1,11 @@
 """Anchors: one contract for folders and for S3 over HTTP, and what each place adds to it."""
 
 import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +143,22 @@ def test_a_fault_leaves_a_place_that_takes_the_next_attempt(
     monkeypatch.delenv(faults.VARIABLE)
     folder.put(signed(5))
     assert folder.all() == [signed(5)]
+
+
+@pytest.mark.parametrize("step", ["before", "opened", "written", "after"])
+def test_killed_at_each_point_the_next_attempt_keeps_the_checkpoint(folder: FileAnchor, step: str) -> None:
+    words = "import sys; from kedge.audit.anchor import open_anchor; open_anchor(sys.argv[1]).put(sys.argv[2])"
+    killed = subprocess.run(
+        [sys.executable, "-c", words, str(folder.folder), signed(5)],
+        env=os.environ | {faults.VARIABLE: f"audit.anchor.{step}:kill"},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert folder.all() in ([], [signed(5)])
+    folder.put(signed(5))
+    assert folder.all() == [signed(5)]
+    with pytest.raises(Tampered):
+        folder.put(signed(5, "B"))
 
 
 def test_a_file_that_was_made_empty_says_nothing(folder: FileAnchor) -> None:
