@@ -33,7 +33,7 @@ _TRY_LATER = frozenset({
     "KMSInternalException", "DependencyTimeoutException", "KeyUnavailableException", "InternalFailure",
     "ServiceUnavailable", "ServiceUnavailableException", "RequestTimeout", "RequestTimeoutException",
 })  # fmt: skip
-_SERVER_FAULT = 500
+_FORBIDDEN, _SERVER_FAULT = 403, 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ def _refused(code: str, status: int, operation: str, about: str) -> KedgeError:
             remedy="Restore the file from a backup.",
             part="key",
         )
-    if code in _DENIED:
+    if code in _DENIED or (status == _FORBIDDEN and code not in _UNKNOWN_CALLER):
         action = "kms:" + "".join(word.capitalize() for word in operation.split("_"))
         need, remedy = f"leave for {action}", "Compare the IAM policy with the one in docs/keys.md."
         return Terminal(f"{_SETTING} ({about})", need=need, got=f"`{code}`", remedy=remedy)

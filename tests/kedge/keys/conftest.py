@@ -28,7 +28,8 @@ class Service:
         self.port, self.url = port, f"http://127.0.0.1:{port}"
 
     def get(self, path: str, data: bytes | None = None) -> str:
-        with urllib.request.urlopen(self.url + path, data=data, timeout=10) as answer:
+        asked = urllib.request.Request(self.url + path, data=data, headers={"Content-Type": "text/plain"})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
             return str(answer.read().decode())
 
     def be(self, mode: str) -> int:

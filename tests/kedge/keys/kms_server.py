@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html. `slow` and
 request is looked at: `GET /tests/<mode>`, and `GET /tests/well` ends it.
 """
 
+import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +18,13 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
 REFUSED = {"Disabled": "DisabledException", "PendingDeletion": "KMSInvalidStateException"}
+AS_JSON = {
+    "AccessDenied": "AccessDeniedException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+}
+"""moto refuses callers of every service in the XML of some; KMS itself answers in JSON by these names."""
+_CODE = re.compile(rb"<Code>(\w+)</Code>")
 Answer = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -59,8 +68,14 @@ class Moody:
         if self.mode == "throttled":
             start("400 Bad Request", [("Content-Type", "application/x-amz-json-1.1")])
             return [b'{"__type": "ThrottlingException", "message": "Rate exceeded"}']
-        answer: Iterable[bytes] = self.app(environ, start)
-        return answer
+        answered: list[Any] = []
+        body = b"".join(self.app(environ, lambda *how: answered.append(how)))
+        (status, headers, *_), code = answered[0], _CODE.search(body)
+        if status.startswith("403") and code and environ.get("HTTP_X_AMZ_TARGET"):
+            body = json.dumps({"__type": AS_JSON[code[1].decode()], "message": "refused"}).encode()
+            status, headers = "400 Bad Request", [("Content-Type", "application/x-amz-json-1.1")]
+        start(status, headers)
+        return [body]
 
 
 if __name__ == "__main__":
