@@ -39,6 +39,8 @@ OWNERS = (
     "kedge.source.survey",
     "kedge.training.handover",
     "kedge.training.launch",
+    "kedge.training.report",
+    "kedge.training.room",
     "kedge.training.train",
     "kedge.training.worker",
 )

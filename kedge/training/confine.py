@@ -47,7 +47,8 @@ class Rules:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        return cls(**json.loads(text))
+        content = json.loads(text)
+        return cls(**content | {"ports": tuple(content["ports"])})
 
 
 def apply(rules: Rules) -> None:

@@ -119,12 +119,16 @@ def without(folder: Path, apart: Sequence[Path]) -> Iterator[Path]:
 
 def _code() -> list[Path]:
     """Python, the libraries of a training, and kedge itself; not the project around it, which may hold anything."""
-    found = [Path(sys.prefix), Path(sys.base_prefix), Path(kedge.__file__).parent]
+    found = [Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), Path(kedge.__file__).parent.resolve()]
     for name in _LIBRARIES:
         spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            found.append(Path(spec.origin).parent.parent)
-    return list(dict.fromkeys(path.resolve() for path in found))
+        if spec is None or spec.origin is None:
+            continue
+        place = Path(spec.origin).resolve().parent
+        place = place.parent if spec.submodule_search_locations else place
+        if not any(place.is_relative_to(known) for known in found):
+            found.append(place)
+    return list(dict.fromkeys(found))
 
 
 def _linked(env: Mapping[str, str] = os.environ) -> list[Path]:

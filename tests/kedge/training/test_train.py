@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -190,12 +191,12 @@ def test_the_error_of_the_process_is_raised(bank: Callable[..., Any], customers:
 
 
 def test_a_process_that_leaves_no_model_is_an_error(ready: Any, launch_here: Launch) -> None:
-    with pytest.raises(Terminal, match="needs a model and its result; got neither"):
+    with pytest.raises(Terminal, match=r"needs a model and its result; got no result\.json"):
         train(ready.ws, ready.declaration, launch=lambda order: None)
 
     def spoil(order: Order) -> None:
         launch_here(order)
-        weights = order.folder / OUT / WEIGHTS
+        weights = Path(order.environment[OUT]) / WEIGHTS
         weights.write_bytes(weights.read_bytes()[:-1] + b"!")
 
     with pytest.raises(Tampered):
