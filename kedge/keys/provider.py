@@ -45,9 +45,12 @@ class KeyProvider(Protocol):
     Attributes:
         announce: called with every key that `wrap` or `rewrap` had to make, after the provider's own lock was let
             go; None calls nobody.
+        trusted_seconds: how long a pipeline's secrets may be used without asking again; 0 where asking costs nothing.
+            Keys of data are asked for each time.
     """
 
     announce: Announce | None
+    trusted_seconds: float
 
     def wrap(self, pipeline: str, zone: str, key: bytes, context: bytes) -> Wrapped:
         """Wrap `key` under the current key-encryption key of (pipeline, zone), making one when there is none."""

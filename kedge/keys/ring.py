@@ -24,8 +24,10 @@ class KeyRing:
     """A key provider whose keys are in a file that only its owner can read (0600 in a folder 0700).
 
     Attributes:
-        announce: see `kedge.keys.provider.KeyProvider`.
+        announce, trusted_seconds: see `kedge.keys.provider.KeyProvider`.
     """
+
+    trusted_seconds = 0.0
 
     def __init__(self, folder: Path, lake_id: str, unlocking: Unlocking) -> None:
         self.announce: Announce | None = None

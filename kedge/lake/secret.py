@@ -1,4 +1,4 @@
-"""The stable secrets of a pipeline: made once, wrapped, re-wrapped by rotation, never changed, never kept in memory.
+"""The stable secrets of a pipeline: made once, wrapped, re-wrapped by rotation, never changed.
 
 Tokens, hold-out groups and digests stay comparable over the years only while their secrets stay the same; so a lost
 secrets file is an error, never a reason to make new ones.
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from time import monotonic
 
 from kedge import durable, faults
 from kedge.errors import Tampered
@@ -26,7 +27,8 @@ ZONE = "restricted"
 class Secrets:
     """Secrets of one pipeline, 32 bytes each. Prints nothing of them.
 
-    Each use unwraps again, so that none outlives its key-encryption key: 0.06 ms with the key ring.
+    Each use unwraps again, so that none outlives its key-encryption key: 0.06 ms with the key ring. A key service is
+    asked again after the seconds that it is trusted.
 
     Attributes:
         holdout: decides by keyed hash who is held out.
@@ -34,8 +36,9 @@ class Secrets:
         index: keys the index of subjects.
     """
 
-    def __init__(self, unwrap: Callable[[str], bytes]) -> None:
-        self._unwrap = unwrap
+    def __init__(self, unwrap: Callable[[str], bytes], trusted_seconds: float) -> None:
+        self._ask, self._seconds = unwrap, trusted_seconds
+        self._held: dict[str, tuple[bytes, float]] = {}
 
     def __repr__(self) -> str:
         return "Secrets(***)"
@@ -46,6 +49,14 @@ class Secrets:
     def token(self, domain: str) -> bytes:
         """Key of the tokens of one domain: columns of the same domain get the same token for the same person."""
         return blake2b(domain.encode(), key=self._unwrap("token"), digest_size=32, person=b"kedge.token").digest()
+
+    def _unwrap(self, purpose: str) -> bytes:
+        value, until = self._held.pop(purpose, (b"", 0.0))
+        if monotonic() >= until:
+            value, until = self._ask(purpose), monotonic() + self._seconds
+        if self._seconds:
+            self._held[purpose] = value, until
+        return value
 
     @property
     def holdout(self) -> bytes:
@@ -71,7 +82,7 @@ def open_secrets(root: Path, pipeline: str, keys: KeyProvider) -> Secrets:
     path = folder / _FILE
     if not path.exists():
         _make(root, pipeline, keys)
-    found = Secrets(partial(_unwrap, path, pipeline, keys))
+    found = Secrets(partial(_unwrap, path, pipeline, keys), keys.trusted_seconds)
     for purpose in _PURPOSES:
         _unwrap(path, pipeline, keys, purpose)
     return found
@@ -108,7 +119,8 @@ def _parse(path: Path, pipeline: str) -> dict[str, dict[str, str]]:
     try:
         content = json.loads(path.read_bytes())
         wrapped = dict(content["secrets"])
-        complete = content["pipeline"] == pipeline and set(wrapped) == set(_PURPOSES)
+        ours = content["format"] == _FORMAT and content["pipeline"] == pipeline
+        complete = ours and set(wrapped) == set(_PURPOSES)
     except FileNotFoundError:
         raise _damaged(pipeline, "no such file") from None
     except (ValueError, KeyError, TypeError):
