@@ -189,8 +189,9 @@ def _table(found: Sequence[tuple[int, Mapping[str, Any]]], *, wide: bool) -> Tab
         if entry.get("of") not in intents:
             time = Text(str(entry["time"])[: 19 if wide else 16].replace("T", " "), no_wrap=True)
             why = [str(entry.get("why") or "")] if wide else []
-            result = _result(outcomes.get(number, entry))
-            table.add_row(str(number), time, str(entry.get("action")), _what(entry), _who(entry), *why, result)
+            outcome = outcomes.get(number, entry)
+            what = _what({**entry, **{name: fact for name, fact in outcome.items() if name not in _COMMON}})
+            table.add_row(str(number), time, str(entry.get("action")), what, _who(entry), *why, _result(outcome))
     return table
 
 

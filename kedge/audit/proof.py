@@ -39,7 +39,7 @@ def prove(log: Log, number: int, since: int | None = None) -> dict[str, Any]:
         need = f"the number of an entry, 0 to {checkpoint.size - 1}"
         raise Terminal("N", need=need, got=str(number), remedy="Find it with: kedge audit show.")
     line = encode(next(log.entries(number, number + 1))[1])
-    older = None if since is None else _older(log, since, checkpoint)
+    older = None if since is None else _older(log, since)
     tree = Tree(log.folder / TREE, size=checkpoint.size)
     try:
         inclusion = tree.inclusion(number, checkpoint.size)
@@ -62,14 +62,12 @@ def prove(log: Log, number: int, since: int | None = None) -> dict[str, Any]:
     return proof
 
 
-def _older(log: Log, since: int, newest: Checkpoint) -> Checkpoint:
+def _older(log: Log, since: int) -> Checkpoint:
     """The signed checkpoint of that size: only one that was signed is worth a proof."""
-    sizes: list[int] = []
-    for checkpoint in [*read_all(log.folder / CHECKPOINTS, log.vkey), newest]:
-        if checkpoint.size == since:
-            return checkpoint
-        sizes.append(checkpoint.size)
-    near = sorted(sorted(sizes, key=lambda size: abs(size - since))[:4])
+    signed = {checkpoint.size: checkpoint for checkpoint in read_all(log.folder / CHECKPOINTS, log.vkey)}
+    if since in signed:
+        return signed[since]
+    near = sorted(sorted(signed, key=lambda size: abs(size - since))[:4])
     need = f"the size of a checkpoint; near it are {', '.join(map(str, near))}"
     raise Terminal("--since", need=need, got=str(since), remedy="Take the size from the checkpoint that you hold.")
 
