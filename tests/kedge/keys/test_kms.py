@@ -452,3 +452,18 @@ def test_a_lake_is_not_made_where_kms_refuses(kms: Any, tmp_path: Path) -> None:
     with pytest.raises(KedgeError, match="a key service that answers"):
         create_keys(KeyPlace(folder=tmp_path / "keys", keeper="aws-kms"), lake_id())
     assert list((tmp_path / "keys").rglob("*.json")) == []
+
+
+def test_secrets_are_asked_for_rarely_and_not_used_for_long_once_their_key_is_gone(kms: Any, tmp_path: Path) -> None:
+    lake = Lake.open(tmp_path / "lake", KeyPlace(folder=tmp_path / "keys", keeper="aws-kms"))
+    token = lake.secrets("bank").token("email")
+    kms.be("well")
+    assert {lake.secrets("bank").token("email") for _ in range(200)} == {token}
+    assert kms.be("well") <= 20
+    (kek,) = (kek.id for kek in lake.keys.keys("bank") if kek.zone == "restricted")
+    rotation.destroy(lake, "bank", "restricted", kek, with_data=True)
+    end = time.monotonic() + lake.keys.trusted_seconds
+    while time.monotonic() < end:
+        time.sleep(0.1)
+    with pytest.raises(KeyGone):
+        lake.secrets("bank").token("email")
