@@ -1,8 +1,12 @@
 """No personal value outside the encrypted lake: planted in every column, looked for in everything a pipeline leaves."""
 
+import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from hashlib import blake2b, md5, sha1, sha256
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -77,6 +81,38 @@ def test_nothing_personal_is_left_by_good_rows_failing_rows_and_failing_runs(
     assert "zqcolumnnamed" in printed.read_text(), "the run whose column is unknown must have said so"
     shutil.rmtree(places.data)
     assert search(values, places.home, places.keys, temporary) == []
+    _check_log(places.audit / declaration.name / "log.jsonl", values, places.home)
+
+
+def _check_log(log: Path, values: list[str], home: Path) -> None:
+    """An entry says what was done to what, never how much of a distribution, never where a file lies.
+
+    A digest without a key would let anybody try values until one fits; those of the code, of the declaration and of a
+    decision's file hold none, content digests are keyed.
+    """
+    text = log.read_text()
+    entries = [json.loads(line) for line in text.splitlines()]
+    found = {entry["action"] for entry in entries}
+    assert {"commit", "attempt", "read", "train", "promote", "configuration", "keys.create", "signer"} <= found
+    leaves = [leaf for entry in entries for leaf in _leaves(entry)]
+    assert not [leaf for leaf in leaves if isinstance(leaf, float)]
+    texts = {leaf for leaf in leaves if isinstance(leaf, str)}
+    assert str(home) not in text
+    assert not [leaf for leaf in texts if "/" in leaf and not leaf.startswith("kedge/")], (
+        "no path but the signer's name"
+    )
+    guesses = {digest(value.encode()).hexdigest() for value in values for digest in (md5, sha1, sha256, blake2b)}
+    assert guesses.isdisjoint(texts)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _leaves(one)
+    else:
+        yield value
 
 
 def _raising(value: str) -> object:

@@ -5,6 +5,7 @@ import json
 import dagster as dg
 import pytest
 
+from kedge import status as standing
 from kedge.history import facts
 from kedge.retrain import Decision, RetrainFacts
 from kedge.settings import Settings
@@ -13,7 +14,7 @@ from kedge.spec import Declaration
 from kedge.testing.bank import Bank
 from kedge.workspace import Workspace
 from resources.cause import CAUSE, EPISODE, TRIGGER, UNTIL
-from sensors import alerts, arrivals, drift, history
+from sensors import access, alerts, arrivals, drift, history
 
 
 def test_a_delivery_starts_its_night_once(
@@ -35,6 +36,24 @@ def test_a_delivery_starts_its_night_once(
         third = sensor(context)
     assert isinstance(third, dg.SensorResult)
     assert not third.run_requests
+
+
+def test_ticks_and_a_status_write_nothing_into_the_audit_trail(
+    places: Settings, declaration: Declaration, bank: Bank, dagster: dg.DagsterInstance
+) -> None:
+    bank.write(bank.night(1), places.data / "inbox")
+    outcome = take(Workspace.open(places), declaration, "2026-01-31")
+    log = places.audit / declaration.name / "log.jsonl"
+    before = log.read_bytes()
+    assert outcome.version.id in before.decode()
+    for sensor in (arrivals.sensor(declaration), drift.sensor(declaration), access.sensor(declaration)):
+        cursor = None
+        for _ in range(3):
+            with dg.build_sensor_context(instance=dagster, cursor=cursor) as context:
+                sensor(context)
+            cursor = context.cursor
+    assert standing.status(Workspace.open(places), declaration)["partitions"][0]["rows_in"] == outcome.rows
+    assert log.read_bytes() == before
 
 
 def test_nights_are_asked_for_one_after_the_other_oldest_first(
