@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kedge import durable, faults
 from kedge.audit.checkpoint import Checkpoint
-from kedge.audit.tree import Tree, leaf_hash, root_of, verify_inclusion
+from kedge.audit.tree import Tree, leaf_hash, verify_inclusion
 from kedge.errors import Tampered
 
 faults.register("audit.append", steps=("before", "written", "synced", "after"))
@@ -25,15 +25,10 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Extent(NamedTuple):
-    """The log up to some entry: number of entries, bytes, and the tree's complete subtrees."""
+    """The log up to some entry: number of entries and bytes."""
 
     size: int
     end: int
-    peaks: tuple[bytes, ...]
-
-    @property
-    def root(self) -> bytes:
-        return root_of(self.peaks)
 
 
 class Turn:
@@ -81,8 +76,10 @@ class Lines:
         self._tree: Tree | None = None
         self._sound = False
         self._waiting: list[int] = []  # ends that are not in the file yet
+        self._unhashed: list[bytes] = []  # lines that are not in the tree yet: an appender does not wait for that
         self._closed = False
-        self.written = self.signed = Extent(0, 0, ())
+        self.written = self.signed = Extent(0, 0)
+        self._hashed_end = 0
         self.turn = Turn(self._lock, self._catch_up)
 
     @property
@@ -93,13 +90,14 @@ class Lines:
     def add(self, lines: Sequence[bytes]) -> None:
         """Append lines in our turn; on an error the file is cut back to what it was."""
         faults.reach("audit.append.before")
+        data = b"\n".join(lines) + b"\n"
         try:
-            _put(self._log, b"\n".join(lines) + b"\n", self._end)
+            _put(self._log, data, self._end)
             faults.reach("audit.append.written")
         except BaseException:
             os.ftruncate(self._log, self._end)
             raise
-        self._take(lines)
+        self._take(lines, self._end + len(data))
 
     def sync(self) -> None:
         """Fsync the log; safe beside a turn of another thread."""
@@ -110,6 +108,21 @@ class Lines:
         """Write the bytes from `start` on once more: after a failed fsync the kernel may take them as stored."""
         for place in range(start, self._end, _CHUNK):
             _put(self._log, os.pread(self._log, min(_CHUNK, self._end - place), place), place)
+
+    def hash_up_to(self, size: int) -> None:
+        """Take the first `size` lines into the tree, if they are not there yet."""
+        count = size - self.tree.size
+        if count <= 0:
+            return
+        sound, self._sound = self._sound, False
+        lines = self._unhashed[:count]
+        del self._unhashed[:count]
+        self.tree.append([leaf_hash(line) for line in lines])
+        end = self._hashed_end
+        for line in lines:
+            end += len(line) + 1
+            self._waiting.append(end)
+        self._hashed_end, self._sound = end, sound
 
     def flush(self) -> None:
         """Hand tree and ends to the operating system."""
@@ -134,7 +147,7 @@ class Lines:
             raise self._tampered("the log that was opened", "another file in its place")
 
     def start_of(self, number: int) -> int:
-        """Where line `number` starts, in our turn."""
+        """Where line `number` starts, in our turn; lines up to there are in the tree."""
         self.flush()
         start = self._end_of(number)
         if number and (start <= 0 or os.pread(self._log, 1, start - 1) != b"\n"):
@@ -173,7 +186,7 @@ class Lines:
         torn = self._follow()
         if torn:
             self._cut(torn)
-        if not self.tree.size:
+        if not self.written.size:
             self.add([self._own("signer", vkey=self._vkey)])
             durable.sync_folder(self._folder)
 
@@ -181,8 +194,8 @@ class Lines:
         """Take away the line that a killed writer left unfinished, and say so."""
         faults.reach("audit.append.before")
         last = self._last()
-        if last is not None and last.size > self.tree.size:
-            raise self._tampered(f"{last.size} entries, which are signed", f"{self.tree.size}")
+        if last is not None and last.size > self.written.size:
+            raise self._tampered(f"{last.size} entries, which are signed", f"{self.written.size}")
         os.ftruncate(self._log, self._end)
         self.add([self._own("recovered", bytes=torn)])
 
@@ -208,7 +221,8 @@ class Lines:
         fits = verify_inclusion(last.size - 1, last.size, leaf_hash(line[:-1]), proof, last.root)
         if not fits or root != last.root or line[-1:] != b"\n":
             return False
-        self.written = self.signed = Extent(last.size, end, tuple(self.tree.peaks))
+        self.written = self.signed = Extent(last.size, end)
+        self._hashed_end = end
         self._follow_whole()
         return True
 
@@ -219,7 +233,7 @@ class Lines:
             Tampered: they do not give the root that is signed.
         """
         self._begin(0)
-        self.written = self.signed = Extent(0, 0, ())
+        self.written = self.signed = Extent(0, 0)
         self._follow_whole()
         if last is None:
             return
@@ -227,7 +241,7 @@ class Lines:
             raise self._tampered(f"{last.size} entries, which are signed", f"{self.tree.size}")
         if self.tree.root(last.size) != last.root:
             raise self._tampered(f"the {last.size} entries that are signed", "entries that were changed")
-        self.signed = Extent(last.size, self._end_of(last.size), self.tree.peaks_of(last.size))
+        self.signed = Extent(last.size, self._end_of(last.size))
 
     def _begin(self, size: int) -> None:
         if self._tree is not None:
@@ -235,32 +249,33 @@ class Lines:
             self._tree = None
         self._tree = Tree(self._folder / TREE, size=size)
         self._waiting.clear()
+        self._unhashed.clear()
+        self._hashed_end = 0
 
     def _follow_whole(self) -> None:
         """Take every whole line there is."""
         self._follow()
+        self.hash_up_to(self.written.size)
         self.flush()
 
     def _follow(self) -> int:
         """Take the lines that others wrote; returns the length of one that is not finished."""
-        place, rest = self._end, b""
+        start, rest = self._end, b""
+        place = start
         while chunk := os.pread(self._log, _CHUNK, place):
             place += len(chunk)
             whole, newline, rest = (rest + chunk).rpartition(b"\n")
             if newline:
-                self._take(whole.split(b"\n"))
-            if len(self._waiting) > _CHUNK // _END_BYTES:
+                self._take(whole.split(b"\n"), place - len(rest))
+            if place - start > _CHUNK:  # more than a few lines: not all of them in memory
+                self.hash_up_to(self.written.size)
                 self.flush()
         return len(rest)
 
-    def _take(self, lines: Sequence[bytes]) -> None:
+    def _take(self, lines: Sequence[bytes], end: int) -> None:
         sound, self._sound = self._sound, False  # an interrupt from here on makes the next turn load again
-        self.tree.append([leaf_hash(line) for line in lines])
-        end = self._end
-        for line in lines:
-            end += len(line) + 1
-            self._waiting.append(end)
-        self.written = Extent(self.tree.size, end, tuple(self.tree.peaks))
+        self._unhashed += lines
+        self.written = Extent(self.written.size + len(lines), end)
         self._sound = sound
 
     def _end_of(self, number: int) -> int:

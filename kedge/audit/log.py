@@ -10,7 +10,6 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,8 +37,8 @@ class Log:
 
     _files: Lines | None
     _durable: Extent
-    _mutex: threading.Lock  # of the files
-    _signing: threading.Lock
+    _mutex: threading.Lock  # of all below
+    _signing: threading.Lock  # taken before the other
     _flushed: threading.Condition
     _flushing: bool
     _unsure: bool  # an fsync failed: the kernel may take lost bytes as stored
@@ -89,10 +88,10 @@ class Log:
             with self._mutex:
                 files = self._opened()
                 with files.turn:
-                    start = files.tree.size
+                    start = files.written.size
                     if lines:
                         files.add(lines)
-                    return Ticket(self, range(start, files.tree.size))
+                    return Ticket(self, range(start, files.written.size))
         except OSError as error:
             raise self._storage_error(error) from None
 
@@ -115,16 +114,20 @@ class Log:
             return self._current()
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Entries with their numbers, as many as there are now. Not verified against the checkpoints.
+        """Durable entries with their numbers, as many as there are now. Not verified against the checkpoints.
 
         Raises:
             Tampered: a line is no entry.
         """
-        with durable.storage(f"audit/{self._pipeline}"), self._mutex:
-            files = self._opened()
-            with files.turn:
-                stop = min(files.tree.size, files.tree.size if stop is None else stop)
-                place = files.start_of(start) if start < stop else 0
+        with durable.storage(f"audit/{self._pipeline}"):
+            size = self._current()
+            self._flush(size)
+            stop = size if stop is None else min(stop, size)
+            with self._mutex:
+                files = self._opened()
+                with files.turn:
+                    files.hash_up_to(size)
+                    place = files.start_of(start) if start < stop else 0
         with (self.folder / LOG).open("rb") as file:
             file.seek(place)
             for number in range(start, stop):
@@ -143,18 +146,17 @@ class Log:
         try:
             self.sign()
         finally:
-            with self._flushed:
+            with self._mutex:
                 self._flushed.wait_for(lambda: not self._flushing)
-                with self._mutex:
-                    files, self._files = self._files, None
-                    if files is not None:
-                        files.close()
+                files, self._files = self._files, None
+                if files is not None:
+                    files.close()
 
     def _current(self) -> int:
         with self._mutex:
             files = self._opened()
             with files.turn:
-                return files.tree.size
+                return files.written.size
 
     def _opened(self) -> Lines:
         """The files; the mutex is held."""
@@ -171,27 +173,24 @@ class Log:
 
     def _flush(self, size: int) -> None:
         """Return when the first `size` entries are durable: by our own fsync or by that of another thread."""
-        with self._flushed:
+        with self._mutex:
             while self._flushing and self._durable.size < size:
                 self._flushed.wait()
             if self._durable.size >= size:
                 return
-            self._flushing = True
-        reached = None
+            files = self._opened()
+            if self._unsure:
+                files.write_again(self._durable.end)
+            reached, self._flushing, self._unsure = files.written, True, True
+        synced = False
         try:
-            with self._mutex:
-                files = self._opened()
-                if self._unsure:
-                    files.write_again(self._durable.end)
-                    self._unsure = False
-                reached = files.written
             files.sync()
-        except BaseException:
-            self._unsure, reached = True, None
-            raise
+            synced = True
         finally:
-            with self._flushed:
-                self._durable, self._flushing = reached or self._durable, False
+            with self._mutex:
+                if synced:
+                    self._durable, self._unsure = reached, False
+                self._flushing = False
                 self._flushed.notify_all()
         self._thread.ask()
         faults.reach("audit.append.after")
@@ -199,11 +198,13 @@ class Log:
     def _sign(self) -> Checkpoint:
         """Sign what is durable."""
         with self._signing:
-            durable_now = self._durable
             with self._mutex:
-                self._opened().in_place()
-                self._opened().flush()
-            checkpoint = Checkpoint(self.origin, durable_now.size, durable_now.root)
+                files, size = self._opened(), self._durable.size
+                with files.turn:
+                    files.in_place()
+                    files.hash_up_to(size)
+                    files.flush()
+                    checkpoint = Checkpoint(self.origin, size, files.tree.root(size))
             return add(self.folder / CHECKPOINTS, checkpoint, self._signer, self._agrees)
 
     def _agrees(self, last: Checkpoint) -> bool:
@@ -243,13 +244,12 @@ class Log:
         files = getattr(self, "_files", None)
         if files is not None:
             files.close()
-        self._files, self._durable = None, Extent(0, 0, ())
+        self._files, self._durable = None, Extent(0, 0)
         self._mutex, self._signing = threading.Lock(), threading.Lock()
-        self._flushed, self._flushing, self._unsure = threading.Condition(), False, False
+        self._flushed, self._flushing, self._unsure = threading.Condition(self._mutex), False, False
         self._thread = SigningThread(self._sign, self.origin)
 
 
-@dataclass(frozen=True)
 class Ticket:
     """Entries that are written and not yet acknowledged.
 
@@ -257,15 +257,17 @@ class Ticket:
         numbers: their numbers.
     """
 
-    log: Log
-    numbers: range
+    __slots__ = ("_log", "numbers")
+
+    def __init__(self, log: Log, numbers: range) -> None:
+        self._log, self.numbers = log, numbers
 
     def wait(self) -> range:
         """Return their numbers when they are on the disk. Raises as `Log.append`."""
         try:
-            self.log._flush(self.numbers.stop)
+            self._log._flush(self.numbers.stop)
         except OSError as error:
-            raise self.log._storage_error(error) from None
+            raise self._log._storage_error(error) from None
         return self.numbers
 
 

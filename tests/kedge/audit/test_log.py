@@ -512,18 +512,33 @@ def test_an_fsync_that_fails_is_no_success_and_is_made_good(log: Log, monkeypatc
 
 def test_an_interrupt_while_entries_are_counted_is_made_good(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     log.append({"n": 1})
-    append = Tree.append
+    with monkeypatch.context() as patched:
 
-    def interrupted(tree: Tree, leaves: Any) -> None:
-        append(tree, leaves)
-        raise KeyboardInterrupt
+        def interrupted(*_: Any) -> None:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(Tree, "append", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        log.append({"n": 2})
-    monkeypatch.setattr(Tree, "append", append)
+        patched.setattr("kedge.audit.lines.Extent", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            log.append({"n": 2})
     assert log.append({"n": 3}) == range(3, 4)
     log.sign()
+    agrees(log)
+
+
+def test_an_interrupt_while_the_tree_grows_is_made_good(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log._thread, "ask", lambda: None)
+    log.append({"n": 1}, {"n": 2})
+    append = Tree.append
+
+    def interrupted(tree: Tree, leaves: list[bytes]) -> None:
+        append(tree, leaves[:1])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tree, "append", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            log.sign()
+    assert log.sign().size == 3
     agrees(log)
 
 
