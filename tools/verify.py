@@ -47,6 +47,12 @@ EXIT_CODES = """exit codes:
   31  the log contradicts a checkpoint kept elsewhere (--anchor)
 """
 PARTS = {"log": 24, "checkpoint": 25, "anchor": 31}
+DONE = {
+    "edit": "it is another one than the one that was signed",
+    "delete": "the one that was signed was taken out",
+    "insert": "it was put in",
+    "reorder": "it is one from another place",
+}
 HASH_BYTES = 32
 LARGEST_INTEGER = 2**53 - 1
 
@@ -396,7 +402,8 @@ class Log:
             if pair[0] != pair[1]:
                 if number == reading.garbled:
                     break
-                raise Wrong(self._kind(number, *pair, trusted), "log", "the hashes that were signed tell", number)
+                kind = self._kind(number, *pair, trusted)
+                raise Wrong(kind, "log", DONE[kind], number)
         if reading.garbled is not None and (reading.wrong is None or trusted > reading.garbled):
             raise Wrong("line", "log", "not a JSON object in the canonical form of RFC 8785", reading.garbled)
         if reading.wrong:

@@ -26,6 +26,12 @@ Kind: TypeAlias = Literal[
 ]
 """What was done. `altered`: edited, deleted, inserted or in another order, and nothing is left that tells which."""
 
+_GOT: dict[Kind, str] = {
+    "edit": "another one",
+    "delete": "the one after it: it was taken out",
+    "insert": "one that was put in",
+    "reorder": "one from another place",
+}
 _REMEDY = "Keep the folder as it is, find out who wrote to it, and restore it from a backup."
 
 
@@ -218,7 +224,7 @@ class _Verification:
                 break
             if stored != found:
                 kind = self._kind(number, stored, found, vouched)
-                raise self._tampered(kind, number, number + 1, "the entry that was signed", "another one or none")
+                raise self._tampered(kind, number, number + 1, "the entry that was signed", _GOT[kind])
         wrong = self._wrong[0] if self._wrong else None
         if self._garbled is not None and (wrong is None or vouched > self._garbled):
             need, got = "a JSON object in canonical form (RFC 8785)", "another line"

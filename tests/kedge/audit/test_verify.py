@@ -5,6 +5,7 @@ import importlib.util
 import pickle
 import re
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -477,3 +478,29 @@ def test_both_verifiers_say_the_same_about_any_history(
     if said and said[0] != "line" and not foreign:
         first = next(at for at in range(len(before)) if after[at : at + 1] != before[at : at + 1])
         assert said[1] <= first < said[2]
+
+
+def test_a_log_that_grows_meanwhile_is_no_finding(settings: Settings) -> None:
+    lake = Workspace.open(settings).lake
+    folder, done = settings.audit / "bank", threading.Event()
+    log = Log.open(folder, pipeline="bank", lake_id=lake.id, keys=lake.keys)
+    log.append({"action": "read"})
+    log.sign()
+
+    def write() -> None:
+        while not done.is_set():
+            log.append(*({"action": "read", "why": "x" * 50},) * 20)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        key = TOOL.Key.parse(log.vkey)
+        sizes = [
+            size for _ in range(15) for size in (verify(folder, log.vkey).size, TOOL.Log(folder, key).check().size)
+        ]
+    finally:
+        done.set()
+        writer.join()
+    log.close()
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1] <= verify(folder, log.vkey).signed_size
