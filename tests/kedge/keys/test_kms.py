@@ -5,11 +5,13 @@ import logging
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -247,29 +249,39 @@ def test_a_service_that_is_gone_is_a_transient_error_and_nothing_is_written(
     assert keys.erasures("bank") == 0
 
 
-def denied(client: Any, actions: list[str]) -> tuple[str, str]:
-    """Credentials of a user who may do `actions` and nothing else."""
-    user = f"kedge-{os.urandom(4).hex()}"
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
-    client.create_user(UserName=user)
-    client.put_user_policy(UserName=user, PolicyName="kedge", PolicyDocument=json.dumps(policy))
-    made = client.create_access_key(UserName=user)["AccessKey"]
-    return made["AccessKeyId"], made["SecretAccessKey"]
+def allowed(actions: list[str]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
 
 
-def test_what_is_denied_names_the_permission(keys: AwsKms, kms: Any, tmp_path: Path, monkeypatch: Any) -> None:
+@contextmanager
+def user(kms: Any, monkeypatch: pytest.MonkeyPatch, *policies: dict[str, Any]) -> Iterator[None]:
+    """This process is one who may do what the policies allow, and the service looks."""
+    client, name = boto3.client("iam"), f"kedge-{os.urandom(4).hex()}"
+    client.create_user(UserName=name)
+    for number, policy in enumerate(policies):
+        client.put_user_policy(UserName=name, PolicyName=f"p{number}", PolicyDocument=json.dumps(policy))
+    made = client.create_access_key(UserName=name)["AccessKey"]
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", made["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", made["SecretAccessKey"])
+        try:
+            kms.get("/moto-api/reset-auth", b"0")
+            yield
+        finally:
+            kms.get("/moto-api/reset-auth", b"inf")
+
+
+def test_what_is_denied_names_the_permission(
+    keys: AwsKms, kms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrapped = keys.wrap("bank", "open", new_key(), b"")
-    name, secret = denied(boto3.client("iam"), ["kms:Encrypt", "kms:DescribeKey"])
-    try:
-        kms.get("/moto-api/reset-auth", b"0")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", name)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
-        user = reopened(tmp_path)
-        user.wrap("bank", "open", new_key(), b"")
+    with user(kms, monkeypatch, allowed(["kms:Encrypt", "kms:DescribeKey"])):
+        one = reopened(tmp_path)
+        one.wrap("bank", "open", new_key(), b"")
         for ask, action in (
-            (lambda: user.unwrap("bank", "open", wrapped, b""), "kms:Decrypt"),
-            (lambda: user.rotate("bank", "open"), "kms:CreateKey"),
-            (user.keys, "kms:ListAliases"),
+            (lambda: one.unwrap("bank", "open", wrapped, b""), "kms:Decrypt"),
+            (lambda: one.rotate("bank", "open"), "kms:CreateKey"),
+            (one.keys, "kms:ListAliases"),
         ):
             with pytest.raises(Terminal, match=f"leave for {action}.*docs/keys.md") as caught:
                 ask()
@@ -277,8 +289,35 @@ def test_what_is_denied_names_the_permission(keys: AwsKms, kms: Any, tmp_path: P
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
         with pytest.raises(Terminal, match="credentials that AWS knows"):
             reopened(tmp_path).unwrap("bank", "open", wrapped, b"")
-    finally:
-        kms.get("/moto-api/reset-auth", b"inf")
+
+
+def test_the_policies_of_the_manual_are_enough_and_the_first_destroys_nothing(
+    kms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their actions, that is: moto looks at neither conditions nor resources of KMS."""
+    manual = (Path(__file__).parents[3] / "docs" / "keys.md").read_text()
+    nights, operator = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", manual, re.DOTALL))
+    for policy in (nights, operator):
+        for statement in policy["Statement"]:
+            statement.pop("Condition", None)
+            statement["Resource"] = "*"
+    with user(kms, monkeypatch, nights):
+        keys = AwsKms.create(tmp_path / "keys", lake_id())
+        wrapped = keys.wrap("bank", "open", new_key(), b"")
+        keys.unwrap("bank", "open", wrapped, b"")
+        keys.count_erasure("bank")
+        assert len(keys.keys()) == 1
+        with pytest.raises(Terminal, match="kms:DisableKey"):
+            keys.destroy("bank", "open", wrapped["kek"])
+        with pytest.raises(Terminal, match="kms:UpdateAlias"):
+            keys.rotate("bank", "open")
+    with user(kms, monkeypatch, nights, operator):
+        operated = reopened(tmp_path)
+        operated.rotate("bank", "open")
+        operated.rewrap("bank", "open", wrapped, b"")
+        for kek in operated.keys(None):
+            operated.destroy("bank", "open", kek.id)
+        assert all(kek.destroyed for kek in operated.keys(None))
 
 
 @pytest.mark.parametrize(
