@@ -275,3 +275,32 @@ def test_where_the_pointer_is_damaged_nothing_is_claimed(ws: Workspace) -> None:
     pointer.write_bytes(whole)
     assert settle(ws, "bank") == 1
     assert recovered(ws) == ["done"]
+
+
+@pytest.mark.parametrize("step", durable.REPLACE)
+def test_a_new_log_whose_maker_was_killed_begins_again(settings: Settings, step: str) -> None:
+    killed(f"audit.signer.{step}:kill", lambda: store(Workspace.open(settings), "d1"))
+    ws = Workspace.open(settings)
+    assert ws.dataset("bank", "raw").attempts(NIGHT) == []
+    settle(ws, "bank")
+    assert store(ws, "d1").released
+    assert recovered(ws) == []
+    assert [entry["action"] for entry in entries(ws)].count("signer") == 1
+    assert not list((settings.audit / "bank").glob(f"{durable.TEMPORARY}*"))
+
+
+@pytest.mark.parametrize("point", ["audit.configured.before", "audit.configured.after"])
+def test_a_declaration_whose_note_was_cut_off_is_told_again_at_most(ws: Workspace, point: str) -> None:
+    killed(f"{point}:kill", lambda: ws.trail.configured("bank", "a" * 64))
+    assert ws.trail.configured("bank", "a" * 64) == point.endswith("before")
+    assert not ws.trail.configured("bank", "a" * 64)
+
+
+@pytest.mark.parametrize("point", ["audit.settled.before", "audit.settled.after"])
+def test_a_note_of_what_is_settled_may_be_cut_off(ws: Workspace, point: str) -> None:
+    for number in range(33):
+        store(ws, f"d{number}", "2026-05-01")
+    killed("lake.swap.renamed:kill", lambda: store(ws, "d2"))
+    killed(f"{point}:kill", lambda: settle(ws, "bank"))
+    assert settle(ws, "bank") == 0
+    assert recovered(ws) == ["done"]
