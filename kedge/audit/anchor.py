@@ -6,6 +6,7 @@ an object. Whether somebody else can is the place's own business (a write-once m
 Object Lock); see docs/declaration.md.
 """
 
+import fcntl
 import os
 import re
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 faults.register("audit.anchor", steps=("before", "opened", "written", "after"))
 
 _NOTE = re.compile(r"kedge/([0-9A-Za-z_-]{1,64}/[A-Za-z_][A-Za-z0-9_]{0,62})\n(0|[1-9][0-9]{0,11})\n")
+_REMEDY = "The log is a fork or an old copy that was put back. Run: kedge audit verify."
 
 
 class Anchor(Protocol):
@@ -47,6 +49,10 @@ class Anchor(Protocol):
         """
         ...
 
+    def newest(self, origin: str) -> str | None:
+        """The signed checkpoint of the largest size of the log `origin`; None if there is none. Raises as `all`."""
+        ...
+
 
 class FileAnchor:
     """A folder on another disk, best one whose files nobody can change: a write-once mount, another machine's export.
@@ -66,9 +72,11 @@ class FileAnchor:
         path = self.folder / place(text)
         with storage(str(path)):
             make_folder(path.parent, mode=0o755)
-            faults.reach("audit.anchor.before")
-            if not _create(path, data):
-                _complete(path, data)
+            handle = _opened(path, data)
+            faults.reach("audit.anchor.opened")
+            if handle is not None:
+                with os.fdopen(handle):
+                    _complete(path, handle, data)
             sync_folder(path.parent)
             faults.reach("audit.anchor.after")
 
@@ -76,8 +84,13 @@ class FileAnchor:
         self._require()
         with storage(str(self.folder)):
             found = sorted((self.folder / self._below).glob("[0-9]*" if self._below else "*/*/[0-9]*"))
-            texts = [path.read_text(encoding="utf-8", errors="replace") for path in found]
-        return [text for text in texts if text]  # an empty one: its writer was killed before the first byte
+            return [text for text in map(_read, found) if whole(text)]
+
+    def newest(self, origin: str) -> str | None:
+        self._require()
+        with storage(str(self.folder)):
+            found = sorted((self.folder / folder_of(origin)).glob("[0-9]*"), reverse=True)
+            return next(filter(whole, map(_read, found)), None)
 
     def _require(self) -> None:
         if not self.folder.is_dir():
@@ -85,40 +98,43 @@ class FileAnchor:
             raise Transient(str(self.folder), need=need, got="none", remedy=remedy)
 
 
-def _create(path: Path, data: bytes) -> bool:
-    """Write a new file in one call and fsync it; False if there is one of that name."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    except FileExistsError:
-        return False
-    with os.fdopen(handle, "wb") as file:
-        faults.reach("audit.anchor.opened")
-        _append(file.fileno(), data)
-    return True
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _complete(path: Path, data: bytes) -> None:
-    """Look at the file that is there; one whose writer was killed gets its rest, by appending only.
+def _opened(path: Path, data: bytes) -> int | None:
+    """A new file, or one whose writer was cut off; None if the checkpoint is there. Never one to be replaced.
 
     Raises:
-        Tampered: it is another checkpoint.
+        Tampered: another checkpoint is there.
     """
-    there = path.read_bytes()
-    if there == data:
-        return
-    if not data.startswith(there):
-        if body(there.decode(errors="replace")) != body(data.decode()):
-            raise another(str(path))
-        return
-    faults.reach("audit.anchor.opened")
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(handle, "ab") as file:
-        _append(file.fileno(), data[len(there) :])
+    faults.reach("audit.anchor.before")
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return os.open(path, flags) if _rest(path, path.read_bytes(), data) else None
 
 
-def _append(handle: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(handle, data) :]
+def _rest(path: Path, there: bytes, data: bytes) -> bytes:
+    """What is missing of `data` in a file that holds `there`.
+
+    Raises:
+        Tampered: it holds something else.
+    """
+    if data.startswith(there):
+        return data[len(there) :]
+    if body(there.decode(errors="replace")) != body(data.decode()):
+        raise another(str(path))
+    return b""  # the same statement, signed otherwise
+
+
+def _complete(path: Path, handle: int, data: bytes) -> None:
+    """Append what is missing. Two processes may anchor the same checkpoint: the second waits for the first."""
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    rest = _rest(path, os.pread(handle, 2 * len(data), 0), data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
     faults.reach("audit.anchor.written")
     os.fsync(handle)
 
@@ -162,17 +178,42 @@ def same_disk(url: str, home: Path) -> bool:
     return not url.startswith(S3) and folder.is_dir() and home.is_dir() and folder.stat().st_dev == home.stat().st_dev
 
 
-def anchor(log: "Log", place: Anchor) -> "Checkpoint":
-    """Sign what is durable of `log` and keep the checkpoint in `place`, too.
+def anchor(log: "Log", kept: Anchor) -> "Checkpoint":
+    """Sign what is durable of `log` and keep the checkpoint in `kept` too, if the log continues what is kept there.
 
     Raises:
-        Tampered: `place` holds another checkpoint of that size.
-        Transient: it does not answer.
+        Tampered: the newest checkpoint kept there is not signed by this log, is longer than it, or is not its
+            beginning: the log is a fork or an old copy.
+        Transient: the place does not answer.
         Terminal: it refuses.
     """
+    newest = kept.newest(log.origin)  # before signing: what others anchor meanwhile may be longer
     checkpoint = log.sign()
-    place.put(log.signed(checkpoint))
+    if newest is not None:
+        _require_continued(log, newest, checkpoint)
+    kept.put(log.signed(checkpoint))
     return checkpoint
+
+
+def _require_continued(log: "Log", newest: str, checkpoint: "Checkpoint") -> None:
+    from kedge.audit.checkpoint import parse_signed
+    from kedge.audit.lines import TREE
+    from kedge.audit.tree import Tree, verify_consistency
+
+    try:
+        older = parse_signed(newest, log.vkey)
+    except Tampered as error:
+        raise error.of("anchor") from None
+    if older.size > checkpoint.size:
+        need, got = f"at least the {older.size} entries that are anchored", f"{checkpoint.size}"
+        raise Tampered(f"{log.origin}", need=need, got=got, remedy=_REMEDY, part="anchor")
+    tree = Tree(log.folder / TREE, size=checkpoint.size)
+    try:
+        hashes = tree.consistency(older.size, checkpoint.size)
+    finally:
+        tree.close()
+    if not verify_consistency(older.size, checkpoint.size, older.root, checkpoint.root, hashes):
+        raise another(f"{log.origin}, its first {older.size} entries")
 
 
 def place(text: str) -> str:
@@ -202,8 +243,12 @@ def body(text: str) -> str:
     return text.partition("\n\n")[0]
 
 
+def whole(text: str) -> bool:
+    """Whether the text has its signature; one whose writer was cut off says nothing."""
+    return text.endswith("\n") and "\n\n\u2014 " in text
+
+
 def another(where: str) -> Tampered:
     """The error for two different checkpoints of one size."""
-    need = "the checkpoint that was signed for this size of the log"
-    remedy = "One of the two logs is a fork or a restored copy. Run: kedge audit verify."
-    return Tampered(where, need=need, got="another one of that size", remedy=remedy, part="anchor")
+    need = "what was signed for this size of the log"
+    return Tampered(where, need=need, got="another history", remedy=_REMEDY, part="anchor")

@@ -44,9 +44,13 @@ class S3Anchor:
             raise another(f"s3://{self.bucket}/{key}")
 
     def all(self) -> list[str]:
-        keys = self._call(self._keys)
+        keys = self._call(lambda: self._keys(self._below))
         with ThreadPoolExecutor(READERS) as readers:
             return list(readers.map(self._read, keys))
+
+    def newest(self, origin: str) -> str | None:
+        keys = self._call(lambda: self._keys(f"{self.prefix}{folder_of(origin)}/"))
+        return self._read(keys[-1]) if keys else None
 
     def _create(self, key: str, data: bytes) -> bool:
         """Whether the object was made; False if there is one of that name."""
@@ -64,9 +68,9 @@ class S3Anchor:
                 return True
         raise self._silent("another writer of this object, again and again")
 
-    def _keys(self) -> list[str]:
+    def _keys(self, below: str) -> list[str]:
         listing = self._client.get_paginator("list_objects_v2")
-        pages = listing.paginate(Bucket=self.bucket, Prefix=self._below, PaginationConfig={"PageSize": PAGE})
+        pages = listing.paginate(Bucket=self.bucket, Prefix=below, PaginationConfig={"PageSize": PAGE})
         return sorted(found["Key"] for page in pages for found in page.get("Contents", ()))
 
     def _read(self, key: str) -> str:

@@ -74,6 +74,8 @@ def test_checkpoints_are_kept_once_and_listed_by_size(url: str) -> None:
         anchor.put(signed(size))
     anchor.put(signed(3))
     assert anchor.all() == [signed(3), signed(12), signed(1_000_000)]
+    assert anchor.newest(ORIGIN) == signed(1_000_000)
+    assert anchor.newest(f"kedge/{LAKE}/nobody") is None
 
 
 def test_another_checkpoint_of_one_size_is_a_fork_and_the_first_one_stays(url: str) -> None:
@@ -161,10 +163,24 @@ def test_killed_at_each_point_the_next_attempt_keeps_the_checkpoint(folder: File
         folder.put(signed(5, "B"))
 
 
-def test_a_file_that_was_made_empty_says_nothing(folder: FileAnchor) -> None:
+@pytest.mark.parametrize("left", ["", signed(5)[:40], "\0" * len(signed(5))])
+def test_a_file_whose_writer_was_cut_off_says_nothing(folder: FileAnchor, left: str) -> None:
+    folder.put(signed(3))
     folder.put(signed(5))
-    (folder.folder / place(signed(5))).write_text("")
-    assert folder.all() == []
+    (folder.folder / place(signed(5))).write_text(left)
+    assert folder.all() == [signed(3)]
+    assert folder.newest(ORIGIN) == signed(3)
+
+
+def test_processes_that_anchor_the_same_checkpoints_at_once_write_each_once(folder: FileAnchor) -> None:
+    words = (
+        "import sys; from kedge.audit.anchor import open_anchor; anchor = open_anchor(sys.argv[1])\n"
+        "for text in sys.argv[2:]: anchor.put(text)"
+    )
+    texts = [signed(size) for size in range(1, 200)]
+    writers = [subprocess.Popen([sys.executable, "-c", words, str(folder.folder), *texts]) for _ in range(4)]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    assert folder.all() == texts
 
 
 def test_a_mount_that_is_missing_is_not_made_on_the_disk_below(tmp_path: Path) -> None:

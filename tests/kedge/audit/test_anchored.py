@@ -1,12 +1,15 @@
 """When checkpoints are anchored: after every stage, before it if required, and what happens when the place is gone."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
-from kedge.audit.anchor import anchor, open_anchor, place
+from kedge.audit.anchor import open_anchor, place
 from kedge.audit.anchored import anchored, keep
 from kedge.audit.checkpoint import parse_signed
 from kedge.audit.trail import Trail
@@ -38,6 +41,21 @@ def declare(worm: Path) -> Declare:
 @pytest.fixture
 def trail(settings: Settings) -> Trail:
     return Workspace.open(settings).trail
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    name = f"anchor-{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    yield f"s3://{name}/kedge"
+    moto.stop()
 
 
 def actions(trail: Trail) -> list[str]:
@@ -123,21 +141,49 @@ def test_an_anchor_inside_kedge_home_is_refused_in_any_case(
         pass
 
 
-def test_a_log_that_was_put_back_and_went_on_is_a_fork(
-    trail: Trail, declare: Declare, worm: Path, settings: Settings, tmp_path: Path
+@pytest.mark.parametrize("further", [0, 1, 2, 5])
+@pytest.mark.parametrize("where", ["folder", "s3"])
+def test_an_old_copy_that_was_put_back_is_found_by_the_next_stage_however_far_it_went_on(
+    trail: Trail, declare: Declare, settings: Settings, where: str, further: int, request: pytest.FixtureRequest
 ) -> None:
+    declaration = declare() if where == "folder" else declare(anchor=request.getfixturevalue("bucket"))
     trail.event("bank", "read", dataset="raw")
     trail.close()
     folder = settings.audit / "bank"
     old = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    trail.event("bank", "read", dataset="validated")
-    anchor(trail.log("bank"), open_anchor(str(worm)))
+    for _ in range(2):
+        trail.event("bank", "read", dataset="validated")
+    assert keep(trail, declaration, settings.home)
     trail.close()
     for path in folder.iterdir():
         path.unlink()
     for name, data in old.items():
         (folder / name).write_bytes(data)
-    trail.event("bank", "read", dataset="quarantine")
-    with pytest.raises(Tampered, match="fork") as raised:
+    for _ in range(further):
+        trail.event("bank", "read", dataset="quarantine")
+    with pytest.raises(Tampered, match="fork or an old copy") as raised:
+        keep(trail, declaration, settings.home)
+    assert raised.value.part == "anchor"
+
+
+def test_a_log_that_goes_on_is_anchored_again_and_again(
+    trail: Trail, declare: Declare, worm: Path, settings: Settings
+) -> None:
+    for number in range(12):
+        for _ in range(number):
+            trail.event("bank", "read", dataset="raw")
+        assert keep(trail, declare(), settings.home)
+    assert len(open_anchor(str(worm)).all()) == 12
+
+
+def test_a_checkpoint_that_this_log_did_not_sign_is_refused(
+    trail: Trail, declare: Declare, worm: Path, settings: Settings
+) -> None:
+    trail.event("bank", "read", dataset="raw")
+    assert keep(trail, declare(), settings.home)
+    [path] = worm.glob("*/*/*")
+    path.write_text(path.read_text().replace("\n\n", "A\n\n").replace("=A", "="))
+    path.write_text(path.read_text()[:-5] + "AAA=\n")
+    with pytest.raises(Tampered) as raised:
         keep(trail, declare(), settings.home)
     assert raised.value.part == "anchor"
