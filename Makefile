@@ -44,8 +44,8 @@ test-real: $(READY)  ## the examples on real tables from ../shared/data (KEDGE_R
 test-demo: $(READY)  ## the demo, its story asserted
 	$(BIN)/pytest -m demo -s
 
-test-faults: $(READY)  ## kill -9 and a full disk at every fault point of every asset, then a rerun
-	$(BIN)/pytest -m faults tests/faults -s
+test-faults: $(READY)  ## kill -9 and a full disk at every fault point of every asset; a minute of random tampering
+	$(BIN)/pytest -m faults tests/faults tests/tampering -s
 
 ci: ## what has to pass before anything lands
 	bash .ci/run

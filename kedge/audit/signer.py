@@ -87,7 +87,8 @@ def context(pipeline: str) -> bytes:
 def _parse(folder: Path, pipeline: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads((folder / FILE).read_bytes())
-        ours = content["pipeline"] == pipeline and isinstance(content["vkey"], str) and "wrapped" in content
+        ours = content["format"] == _FORMAT and content["pipeline"] == pipeline
+        ours = ours and isinstance(content["vkey"], str) and "wrapped" in content
     except (OSError, ValueError, KeyError, TypeError):
         ours = False
     if not ours:

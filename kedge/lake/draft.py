@@ -12,7 +12,7 @@ from kedge.errors import Terminal
 from kedge.keys import Wrapped, new_key
 from kedge.lake import blob, parquet
 from kedge.lake.digest import FrameDigest, bytes_digest, combine
-from kedge.lake.names import KEYS, ROWS, check_file
+from kedge.lake.names import KEYS, KEYS_FORMAT, ROWS, check_file
 from kedge.lake.version import place
 from kedge.lake.whole import sha256
 
@@ -93,7 +93,7 @@ class Draft:
     def write_keys(self) -> None:
         """Wrap the keys of all files and store them; the last thing that is written, see `kedge.keys.keylock`."""
         wrapped: dict[str, Wrapped] = {n: self.dataset.wrap(k, self._aad(n).encode()) for n, k in self._keys.items()}
-        data = json.dumps({"format": 1, "keys": wrapped}, indent=1).encode()
+        data = json.dumps({"format": KEYS_FORMAT, "keys": wrapped}, indent=1).encode()
         with durable.storage(self._aad(KEYS)):
             durable.write(self.folder / KEYS, data, point="lake.keys")
             durable.sync_folder(self.folder)

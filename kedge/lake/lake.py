@@ -124,7 +124,8 @@ class Lake:
 
 def _read_id(root: Path) -> str | None:
     try:
-        found = str(json.loads((root / _FILE).read_bytes())["id"])
+        content = json.loads((root / _FILE).read_bytes())
+        found = str(content["id"]) if content["format"] == _FORMAT else ""
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):

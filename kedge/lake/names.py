@@ -16,6 +16,7 @@ ALL = "all"
 ROWS = "rows.parquet"
 MANIFEST = "manifest.json"
 KEYS = "keys.json"
+KEYS_FORMAT = 1
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _VERSION = re.compile(r"v[0-9a-f]{32}")

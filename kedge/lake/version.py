@@ -14,7 +14,7 @@ from kedge.keys.keyfile import unwrap_latest
 from kedge.lake import blob, parquet
 from kedge.lake.filekey import FileKey
 from kedge.lake.manifest import Manifest, read_manifest
-from kedge.lake.names import KEYS, MANIFEST, ROWS, check_partition, check_version
+from kedge.lake.names import KEYS, KEYS_FORMAT, MANIFEST, ROWS, check_partition, check_version
 from kedge.lake.whole import check_file_whole
 
 if TYPE_CHECKING:
@@ -120,6 +120,15 @@ class Version:
         """Verify one file and its wrapped key, as `check_whole` does."""
         self._checked(name)
 
+    def check_keys(self) -> None:
+        """Make sure that there are keys of the version's files and of no others; none is unwrapped.
+
+        Raises:
+            Tampered: there are others, or none at all.
+        """
+        if self._keys().keys() != self.manifest.files.keys():
+            raise self._keys_tampered("those of other files")
+
     def is_whole(self) -> bool:
         """Whether `check_whole` finds nothing wrong with the stored bytes."""
         try:
@@ -181,14 +190,26 @@ class Version:
 
     def _wrapped(self, name: str) -> Wrapped:
         # Read again each time: a rotation may have re-wrapped the keys.
+        wrapped = self._keys().get(name)
+        if isinstance(wrapped, dict):
+            return wrapped
+        raise self._keys_tampered("bytes that hold no such key")
+
+    def _keys(self) -> dict[str, Any]:
+        """The wrapped keys by file."""
         try:
-            content: dict[str, Any] = json.loads((self.path / KEYS).read_bytes())
-            return dict(content["keys"][name])
+            content = json.loads((self.path / KEYS).read_bytes())
+            if content["format"] == KEYS_FORMAT and isinstance(content["keys"], dict):
+                return dict(content["keys"])
+            got = "bytes of another format"
         except FileNotFoundError:
             got = "no such file: the keys were destroyed, or the file was removed"
         except (ValueError, KeyError, TypeError):
             got = "bytes that hold no such key"
-        raise _tampered(f"{self.place}/{KEYS}", "the wrapped keys of its files", got, "keys")
+        raise self._keys_tampered(got)
+
+    def _keys_tampered(self, got: str) -> Tampered:
+        return _tampered(f"{self.place}/{KEYS}", "the wrapped keys of its files", got, "keys")
 
 
 def place(dataset: "Dataset", partition: str, version: str) -> str:

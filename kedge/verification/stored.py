@@ -3,8 +3,9 @@
 Only ciphertext, manifests and wrapped keys are looked at: no row is decrypted, so that a verification is no read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -85,10 +86,11 @@ class Stored:
         except KedgeError as error:
             return [error]
         found: list[KedgeError] = []
-        for name in manifest.files:
+        checks: list[Callable[[], None]] = [partial(version.check_file, name) for name in manifest.files]
+        for check in (version.check_keys, *checks):
             try:
-                with durable.storage(f"{version.place}/{name}"):
-                    version.check_file(name)
+                with durable.storage(version.place):
+                    check()
             except KeyGone as error:
                 if self.record is None or version.dataset.zone not in self.record.given_up:
                     found.append(error)

@@ -104,7 +104,8 @@ class Vault:
         try:
             found = dict(_current(ws))
             registry = Registry.open(ws, "bank")
-            found["decisions"] = _digest(json.dumps([decision.to_json() for decision in registry.history()]).encode())
+            for decision in registry.history():
+                found[f"decision/{decision.number}"] = _digest(json.dumps(decision.to_json()).encode())
             found["champion"] = str(registry.champion())
             return found
         finally:

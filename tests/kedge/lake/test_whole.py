@@ -103,7 +103,7 @@ TABLE = [
     (longer, "altered bytes: 1 more"),
     (missing, "rows.parquet: .* no such file"),
     (link, "a link"),
-    (swapped, "a swapped file: the bytes of 2026-01-02/v"),
+    (swapped, "a swapped file: the bytes of restricted/bank/raw/2026-01-02/v"),
     (swapped_version, "a swapped version"),
     (swapped_keys, "wrapped key of .* a wrong key"),
     (no_keys, "keys.json: .* the keys were destroyed"),
