@@ -18,6 +18,10 @@ VARIABLE = "KEDGE_FAULT"
 TRACE = "trace"
 KINDS = ("kill", "error", "full")
 
+_NAME = os.fsencode(VARIABLE)
+# What lies behind os.environ, whose own look-up takes 1 us: four of them stand beside each fsync of the audit trail.
+_ENVIRONMENT: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+
 _POINTS: set[str] = set()
 _reached: Counter[str] = Counter()
 
@@ -40,10 +44,10 @@ def reach(point: str) -> None:
         OSError: the fault that was asked for.
         ValueError: `KEDGE_FAULT` asks for an unknown kind.
     """
-    wanted = os.environ.get(VARIABLE)
+    wanted = _ENVIRONMENT.get(_NAME)
     if not wanted:
         return
-    name, _, what = wanted.partition(":")
+    name, _, what = os.fsdecode(wanted).partition(":")
     if name == TRACE:
         _note(point, Path(what))
     elif name == point:
