@@ -121,7 +121,8 @@ class _Verification:
             if alive and held.get((zone, kek)) is False
         ]
         # A key service forgets a destroyed key after some days: that it is missing then says nothing.
-        old = [key for key, alive in record.keys.items() if (alive and key not in held) or (held.get(key) and not alive)]
+        missing = [key for key, alive in record.keys.items() if alive and key not in held]
+        old = missing + [key for key, alive in record.keys.items() if held.get(key) and not alive]
         if not old:
             return
         self._wrong.append(
