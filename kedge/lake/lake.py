@@ -3,10 +3,11 @@
 import json
 import re
 import secrets
+from functools import partial
 from pathlib import Path
 
 from kedge import durable, faults
-from kedge.errors import Tampered, Terminal
+from kedge.errors import KedgeError, Tampered, Terminal
 from kedge.keys import KeyProvider, create_keys, open_keys
 from kedge.lake.dataset import Dataset
 from kedge.lake.erasure import Erasures
@@ -112,14 +113,17 @@ class Lake:
 
     def _opened(self, pipeline: str) -> Secrets:
         try:
-            found = open_secrets(self.root, pipeline, self.keys)
+            found = open_secrets(self.root, pipeline, self.keys, partial(self._denied, pipeline))
             self._erasures(pipeline, found).check()
             return found
-        except (Tampered, Terminal) as error:
-            if self.journal:
-                what = {"file": "secrets.json", "what": type(error).__name__}
-                self.journal.denied({"zone": "restricted", "pipeline": pipeline, **what})
+        except KedgeError as error:
+            self._denied(pipeline, error)
             raise
+
+    def _denied(self, pipeline: str, error: KedgeError) -> None:
+        if self.journal and isinstance(error, Terminal):
+            what = {"file": "secrets.json", "what": type(error).__name__}
+            self.journal.denied({"zone": "restricted", "pipeline": pipeline, **what})
 
 
 def _read_id(root: Path) -> str | None:

@@ -10,9 +10,10 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
+from typing import TypeAlias
 
 from kedge import durable, faults
-from kedge.errors import Tampered
+from kedge.errors import KedgeError, Tampered
 from kedge.keys import KeyProvider, keylock, new_key
 from kedge.keys.keyfile import KeyFile, unwrap_latest
 
@@ -22,6 +23,8 @@ _PURPOSES = ("token", "holdout", "digest", "index")
 _FILE = "secrets.json"
 _FORMAT = 1
 ZONE = "restricted"
+
+Denied: TypeAlias = Callable[[KedgeError], None]
 
 
 class Secrets:
@@ -36,8 +39,8 @@ class Secrets:
         index: keys the index of subjects.
     """
 
-    def __init__(self, unwrap: Callable[[str], bytes], trusted_seconds: float) -> None:
-        self._ask, self._seconds = unwrap, trusted_seconds
+    def __init__(self, unwrap: Callable[[str], bytes], denied: Denied, trusted_seconds: float) -> None:
+        self._ask, self._denied, self._seconds = unwrap, denied, trusted_seconds
         self._held: dict[str, tuple[bytes, float]] = {}
 
     def __repr__(self) -> str:
@@ -53,7 +56,11 @@ class Secrets:
     def _unwrap(self, purpose: str) -> bytes:
         value, until = self._held.pop(purpose, (b"", 0.0))
         if monotonic() >= until:
-            value, until = self._ask(purpose), monotonic() + self._seconds
+            try:
+                value, until = self._ask(purpose), monotonic() + self._seconds
+            except KedgeError as error:
+                self._denied(error)
+                raise
         if self._seconds:
             self._held[purpose] = value, until
         return value
@@ -71,8 +78,11 @@ class Secrets:
         return self._unwrap("index")
 
 
-def open_secrets(root: Path, pipeline: str, keys: KeyProvider) -> Secrets:
+def open_secrets(root: Path, pipeline: str, keys: KeyProvider, denied: Denied) -> Secrets:
     """The secrets of `pipeline` below the lake `root`; made at first use, one process alone makes them.
+
+    Args:
+        denied: told when they opened now and do not open at a later use.
 
     Raises:
         Tampered: the file is damaged, or it is missing although the pipeline has data.
@@ -82,7 +92,7 @@ def open_secrets(root: Path, pipeline: str, keys: KeyProvider) -> Secrets:
     path = folder / _FILE
     if not path.exists():
         _make(root, pipeline, keys)
-    found = Secrets(partial(_unwrap, path, pipeline, keys), keys.trusted_seconds)
+    found = Secrets(partial(_unwrap, path, pipeline, keys), denied, keys.trusted_seconds)
     for purpose in _PURPOSES:
         _unwrap(path, pipeline, keys, purpose)
     return found

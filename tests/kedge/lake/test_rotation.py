@@ -271,6 +271,26 @@ def test_a_process_that_has_read_before_reads_no_more(raw: Dataset, lake: Lake, 
         reader.stdin.close()
 
 
+class Denials:
+    """A journal that remembers what did not open."""
+
+    def __init__(self) -> None:
+        self.told: list[Mapping[str, Any]] = []
+
+    def denied(self, entry: Mapping[str, Any]) -> None:
+        self.told.append(entry)
+
+
+def test_a_secret_that_opened_before_and_opens_no_more_is_told_to_the_journal(lake: Lake) -> None:
+    secrets = lake.secrets("bank")
+    lake.journal = journal = Denials()  # type: ignore[assignment]
+    destroy(lake, "bank", "restricted", current(lake), with_data=True)
+    with pytest.raises(KeyGone):
+        secrets.token("email")
+    entry = {"zone": "restricted", "pipeline": "bank", "file": "secrets.json", "what": "KeyGone"}
+    assert journal.told == [entry]
+
+
 def test_a_backup_from_before_does_not_read(raw: Dataset, lake: Lake, store: Store, tmp_path: Path) -> None:
     version = store(raw).version
     backup = Path(shutil.copytree(lake.root, tmp_path / "backup"))
