@@ -163,7 +163,7 @@ def _settle(ws: Workspace, pipeline: str, key: str, console: Console) -> int:
     with closing(ws.trail):
         settled = settle(ws, pipeline)
     if settled:
-        console.print(f"{settled} changes that were cut off have their outcome now")
+        console.print(f"cut off, and their outcome added now: {settled}")
     console.print(f"key: this installation's own, {key}", soft_wrap=True, highlight=False)
     console.print("Keep it elsewhere and give it as --key: whoever replaces the log can replace its key.")
     return settled

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check an audit log of kedge, or a proof about it, without kedge.
 
-This one file needs Python 3.10 or later and the package `cryptography`; read it, then run it on a machine that you
+This one file needs Python 3.11 or later and the package `cryptography`; read it, then run it on a machine that you
 trust. It only reads. What it takes on trust is the verifier key: pin it when the pipeline is set up
 (`kedge audit key PIPELINE`) and keep it, and checkpoints that you were given, where the operator cannot write.
 

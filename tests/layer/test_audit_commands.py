@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kedge.audit.entry import record
 from kedge.settings import Settings
 from kedge.workspace import Workspace
 
@@ -68,6 +69,17 @@ def test_without_a_pinned_key_it_is_told(trail: Settings) -> None:
     done = kedge("verify", "bank")
     assert done.returncode == 0
     assert "--key: whoever replaces the log can replace its key" in done.stdout
+
+
+def test_a_change_that_was_cut_off_gets_its_outcome_once_the_log_is_sound(trail: Settings) -> None:
+    ws = Workspace.open(trail)
+    ws.trail.log("bank").append(record("bank", "hand_out", "intent", dataset="predictions", partition="2026-01-03"))
+    ws.trail.close()
+    key = kedge("key", "bank").stdout.strip()
+    assert "open" in kedge("show", "bank", "--partition", "2026-01-03").stdout
+    assert "cut off" not in kedge("verify", "bank", "--key", key).stdout
+    assert "cut off, and their outcome added now: 1" in kedge("verify", "bank").stdout
+    assert "failed (recovered)" in kedge("show", "bank", "--partition", "2026-01-03").stdout
 
 
 def test_the_anchor_that_is_declared_is_looked_at(trail: Settings, tmp_path: Path) -> None:
