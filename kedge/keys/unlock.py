@@ -139,17 +139,22 @@ def _private_bytes(path: Path, variable: str, what: str) -> bytes:
         remedy = f"Restore it, or point {variable} at it: without it the lake is unreadable."
         raise Terminal(str(path), need=what, got="no such file", remedy=remedy).of("key") from None
     with os.fdopen(handle, "rb") as file:
-        refuse_readable(path, os.fstat(handle))
+        found = os.fstat(handle)
+        mounted = found.st_uid == 0 != os.geteuid()  # a secret that root put there for our group, as Kubernetes does
+        refuse_readable(path, found, allowed=stat.S_IRGRP if mounted else 0)
         return file.read(4096)
 
 
-def refuse_readable(path: Path, found: os.stat_result) -> None:
+def refuse_readable(path: Path, found: os.stat_result, *, allowed: int = 0) -> None:
     """Refuse a file or folder that others than its owner may read.
+
+    Args:
+        allowed: bits of the mode that may be set all the same.
 
     Raises:
         Terminal: its mode lets them in.
     """
-    if found.st_mode & 0o077:
+    if found.st_mode & 0o077 & ~allowed:
         raise Terminal(
             str(path),
             need="a mode that lets only its owner in (0600 for a file, 0700 for a folder)",

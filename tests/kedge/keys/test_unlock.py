@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import pickle
 import time
 from pathlib import Path
@@ -84,6 +85,23 @@ def test_a_key_file_or_passphrase_that_others_may_read_is_refused(tmp_path: Path
         KeyRing.create(
             tmp_path / "keys", "l" + "1" * 32, Unlocking(passphrase_file=written(tmp_path / "p", PASSPHRASE, mode))
         )
+
+
+def test_a_secret_that_root_mounted_for_our_group_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Kubernetes does; libpq has the same rule for its keys."""
+    KeyRing.create(tmp_path / "keys", LAKE)
+    key_file = ring_file(tmp_path).with_name("unlock.key")
+    key_file.chmod(0o440)
+    owner = key_file.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner == 0:
+        KeyRing.open(tmp_path / "keys", LAKE)
+    else:
+        with pytest.raises(Terminal, match="0440"):
+            KeyRing.open(tmp_path / "keys", LAKE)
+    key_file.chmod(0o444)
+    with pytest.raises(Terminal, match="0444"):
+        KeyRing.open(tmp_path / "keys", LAKE)
 
 
 def test_a_passphrase_is_stretched_by_scrypt_with_salt_and_cost_in_the_ring(tmp_path: Path) -> None:
