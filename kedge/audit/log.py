@@ -37,6 +37,7 @@ class Log:
 
     _files: Lines | None
     _durable: Extent
+    _signed: int  # entries
     _mutex: threading.Lock  # of all below
     _signing: threading.Lock  # taken before the other
     _flushed: threading.Condition
@@ -134,23 +135,25 @@ class Log:
                 yield number, self._parsed(number, file.readline())
 
     def close(self) -> None:
-        """Flush, sign what is not signed, and let go of the files; a later use opens them again.
+        """Flush and sign what is not signed, and let go of the files; a later use opens them again.
 
         Raises:
             Transient, Tampered: as `sign`.
         """
         with self._mutex:
-            if self._files is None:
-                return
+            files = self._files
+        if files is None:
+            return
         self._thread.stop()
         try:
-            self.sign()
+            if files.written.size > self._signed:
+                self.sign()
         finally:
             with self._mutex:
                 self._flushed.wait_for(lambda: not self._flushing)
-                files, self._files = self._files, None
-                if files is not None:
-                    files.close()
+                if self._files is not None:
+                    self._files.close()
+                self._files = None
 
     def _current(self) -> int:
         with self._mutex:
@@ -164,7 +167,7 @@ class Log:
             files = Lines(self.folder, vkey=self.vkey, last=self._last, own=self._own)
             try:
                 with files.turn:
-                    self._durable = files.signed
+                    self._durable, self._signed = files.signed, files.signed.size
             except BaseException:
                 files.close()
                 raise
@@ -205,7 +208,9 @@ class Log:
                     files.hash_up_to(size)
                     files.flush()
                     checkpoint = Checkpoint(self.origin, size, files.tree.root(size))
-            return add(self.folder / CHECKPOINTS, checkpoint, self._signer, self._agrees)
+            newest = add(self.folder / CHECKPOINTS, checkpoint, self._signer, self._agrees)
+            self._signed = newest.size
+            return newest
 
     def _agrees(self, last: Checkpoint) -> bool:
         with self._mutex:
@@ -244,7 +249,7 @@ class Log:
         files = getattr(self, "_files", None)
         if files is not None:
             files.close()
-        self._files, self._durable = None, Extent(0, 0)
+        self._files, self._durable, self._signed = None, Extent(0, 0), 0
         self._mutex, self._signing = threading.Lock(), threading.Lock()
         self._flushed, self._flushing, self._unsure = threading.Condition(self._mutex), False, False
         self._thread = SigningThread(self._sign, self.origin)

@@ -561,6 +561,13 @@ def test_closing_twice_is_closing_once_and_a_closed_log_opens_again(log: Log) ->
     agrees(log)
 
 
+def test_a_log_without_news_is_closed_where_its_folder_is_gone(log: Log) -> None:
+    log.sign()
+    shutil.rmtree(log.folder)
+    log.close()
+    assert not log.folder.exists()
+
+
 def test_nobody_is_locked_out_by_an_announcement(folder: Path, keys: KeyRing) -> None:
     """The key that wraps the signer may be made just now, and its making be logged in the same log."""
     wrap = keys.wrap
