@@ -189,9 +189,8 @@ class Watch:
         if self._expected is not None:
             usual = seen.moment.weekday() in self._expected[0] and hour in self._expected[1]
         else:
-            near = ((hour - 1) % 24, hour, (hour + 1) % 24)
-            judged = self._learned and len(self._people()) >= PERSON_DAYS
-            usual = not judged or any(one in self._hours for one in near)
+            usual = any(near % 24 in self._hours for near in (hour - 1, hour, hour + 1))
+            usual = usual or not self._learned or len(self._people()) < PERSON_DAYS
         days = self._odd.setdefault(hour, []) if not usual else []
         if usual or len(days) >= REPEATS:
             self._hours[hour] = seen.day
