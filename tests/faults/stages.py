@@ -15,9 +15,11 @@ import late
 from host import serve
 
 from kedge import durable, faults
+from kedge.audit.verify import verify
 from kedge.errors import Terminal
 from kedge.registry.store import Registry
 from kedge.settings import Settings
+from kedge.settle import COMMITS, DECISIONS, settle
 from kedge.spec import Declaration
 from kedge.workspace import ZONES, Workspace
 
@@ -37,6 +39,7 @@ ATTRIBUTES: dict[str, Any] = {
     "gates": {"auc": ">= 0.1"},
     "champion": {"margin": 0.2},
 }
+PIPELINES = ("bank", "late")
 ROWS, FIRST = 300, date(2026, 1, 1)
 KNOWN, NIGHT = 3, "2026-01-04"  # nights before the one whose stages are disturbed
 KEDGE = (
@@ -71,6 +74,8 @@ def run(stage: str, folder: Path) -> None:
     """The stage as its asset calls it, for the last night or for the second retraining."""
     launch = _launcher() if stage.endswith("model") else None
     ws, declaration = opened(folder)
+    for pipeline in PIPELINES:
+        settle(ws, pipeline)
     _STAGES[stage](ws, declaration, launch)
 
 
@@ -257,6 +262,7 @@ def snapshot(folder: Path) -> dict[str, Any]:
     champion = registry.champion()
     return {
         **_versions(ws),
+        **_told(ws),
         "decisions": [[d.number, d.action, d.model, d.evaluation, d.predecessor] for d in registry.history()],
         "champion": champion.model if champion else None,
         **_mlflow(folder / "home" / "mlflow" / "mlflow.db"),
@@ -269,7 +275,7 @@ def snapshot(folder: Path) -> dict[str, Any]:
 def _versions(ws: Workspace) -> dict[str, Any]:
     current: dict[str, list[str]] = {}
     stored = []
-    for dataset in (ws.dataset(pipeline, name) for pipeline in ("bank", "late") for name in ZONES):
+    for dataset in (ws.dataset(pipeline, name) for pipeline in PIPELINES for name in ZONES):
         place = f"{dataset.pipeline}/{dataset.name}"
         for path in sorted(dataset.path.glob("*/v*")):
             version = dataset.version(path.parent.name, path.name)
@@ -279,6 +285,36 @@ def _versions(ws: Workspace) -> dict[str, Any]:
             version = dataset.require(partition, "")
             current[f"{place}/{partition}"] = [version.id, version.manifest.content_digest]
     return {"current": current, "stored": stored}
+
+
+def _told(ws: Workspace) -> dict[str, Any]:
+    """What the audit trail says of it; raises if a log is not whole.
+
+    `announced`: partitions and the versions that somebody meant to make current; `told`: the last that came about;
+    `ruled`: decisions that did, in order; `unsettled`: changes without an outcome.
+    """
+    announced: dict[str, list[str]] = {}
+    told: dict[str, str] = {}
+    ruled: list[list[Any]] = []
+    unsettled: list[str] = []
+    for pipeline in PIPELINES:
+        verify(ws.settings.audit / pipeline, ws.trail.log(pipeline).vkey)
+        open_: dict[int, dict[str, Any]] = {}
+        for number, entry in ws.trail.log(pipeline).entries():
+            if entry["phase"] == "intent":
+                open_[number] = entry
+            if entry["phase"] == "outcome":
+                intent = open_.pop(entry["of"])  # raises where there are two
+                if entry["result"] == "done" and entry["action"] in DECISIONS:
+                    ruled.append([intent["number"], entry["action"], intent["model"]])
+            if entry["action"] not in COMMITS - {"attempt"}:
+                continue
+            place = f"{pipeline}/{entry['dataset']}/{entry['partition']}"
+            announced.setdefault(place, []).append(entry["version"])
+            if entry.get("result") == "done":
+                told[place] = entry["version"]
+        unsettled += [entry["action"] for entry in open_.values()]
+    return {"announced": announced, "told": told, "ruled": ruled, "unsettled": unsettled}
 
 
 def _mlflow(database: Path) -> dict[str, Any]:
