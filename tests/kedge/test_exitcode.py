@@ -52,5 +52,5 @@ def test_the_command_leaves_with_it(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 def test_the_page_for_operators_names_each() -> None:
-    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", RELIABILITY.read_text(), re.MULTILINE)
-    assert {name: int(code) for code, name in rows if name != "other"} == dict(CODES)
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", RELIABILITY.read_text(), re.MULTILINE)
+    assert {name: int(code) for name, code in rows if name != "other"} == dict(CODES)

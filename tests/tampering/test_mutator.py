@@ -23,6 +23,7 @@ AROUND = {"MLmodel", "requirements.txt", "python_env.yaml"}  # beside the copy o
 EXCUSED = {
     ("checkpoints", "cut"): "looks as if a process was killed before it signed; the next one signs again",
     ("checkpoints", "zero"): "the same, when the end of the file is hit",
+    ("checkpoints", "extend"): "looks as if a process was killed while it signed; the next one cuts it",
     ("log.jsonl", "extend"): "looks as if a process was killed in the middle of a line; the next one cuts it",
     ("unlock.key", "flip"): "bits that base64 does not use, or the line feed at the end",
     ("unlock.key", "extend"): "what follows the key",
