@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,6 +16,7 @@ from kedge import durable, faults
 from kedge.audit.checkpoint import read_all
 from kedge.audit.log import Log
 from kedge.audit.tree import Tree, leaf_hash
+from kedge.audit.verify import verify
 from kedge.keys import KeyRing
 from kedge.testing import faultpoints
 
@@ -113,3 +117,52 @@ def test_killed_again_and_again_it_ends_with_the_same_log(
     log = Log.open(folder, pipeline="bank", lake_id="lake1", keys=keys)
     log.close()
     check(folder, log.vkey)
+
+
+def test_writers_that_are_killed_at_random_lose_nothing(folder: Path, keys: KeyRing, tmp_path: Path) -> None:
+    """Three processes of three threads each; whenever one is killed another begins."""
+
+    def write(process: int) -> None:
+        log = Log.open(folder, pipeline="bank", lake_id="lake1", keys=keys)
+        handle = os.open(tmp_path / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+        def one(thread: int) -> None:
+            for number in count():
+                log.append({"n": [process, thread, number]})
+                os.write(handle, f"{process} {thread} {number}\n".encode())
+
+        threads = [threading.Thread(target=one, args=(thread,)) for thread in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def begin(process: int) -> int:
+        child = os.fork()
+        if child == 0:
+            try:
+                write(process)
+            finally:
+                os._exit(1)
+        return child
+
+    random = Random(1)
+    children = [begin(process) for process in range(3)]
+    for process in range(3, 10):
+        time.sleep(random.uniform(0.05, 0.3))
+        child = children.pop(random.randrange(3))
+        os.kill(child, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        children.append(begin(process))
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    log = Log.open(folder, pipeline="bank", lake_id="lake1", keys=keys)
+    log.sign()
+    log.close()
+    found = [tuple(entry["n"]) for _, entry in log.entries() if "n" in entry]
+    acknowledged = [tuple(map(int, line.split())) for line in (tmp_path / "acknowledged").read_text().splitlines()]
+    assert acknowledged
+    assert set(acknowledged) <= set(found)
+    assert len(set(found)) == len(found)
+    assert verify(folder, log.vkey).signed_size == log.size
