@@ -51,20 +51,23 @@ def _finding(finding: Finding) -> Iterator[Text]:
 
 
 def _summary(found: Findings) -> Iterator[Text]:
-    looked = f"{found.versions} versions ({found.files} files, {_size(found.size)}), {found.pointers} pointers"
+    files = f"{_count(found.files, 'file')}, {_size(found.size)}"
+    looked = f"{_count(found.versions, 'version')} ({files}), {_count(found.pointers, 'pointer')}"
     trail = "no sound audit trail, nothing was compared with it"
     if found.entries is not None:
         anchored = f", {found.anchored} of them anchored" if found.anchored else ", none anchored"
         trail = f"{found.entries} entries of the audit trail{anchored}"
-    yield Text(f"{found.pipeline}: looked at {looked}, {found.decisions} decisions and {trail}")
+    yield Text(f"{found.pipeline}: looked at {looked}, {_count(found.decisions, 'decision')} and {trail}")
     for zone in found.given_up:
-        yield Text(
-            f"{found.pipeline}: a key of {zone} was destroyed with its data, which nobody can read any more"
-        )
+        yield Text(f"{found.pipeline}: a key of {zone} was destroyed with its data, which nobody can read any more")
     if found.found:
         yield Text(f"{found.pipeline}: {len(found.found)} wrong; exit code {found.code}", style="bold red")
     else:
         yield Text(f"{found.pipeline}: everything is what was written", style="green")
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:

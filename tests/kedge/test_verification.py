@@ -1,0 +1,48 @@
+"""What `kedge verify` does beside comparing; what it compares is tried in tests/tampering."""
+
+from pathlib import Path
+
+import pytest
+
+from commands.verify import SHOWN, render
+from kedge.errors import Tampered, Terminal, Transient
+from kedge.settings import Settings
+from kedge.spec import load
+from kedge.verification import Findings, verify
+from kedge.verification.finding import ORDER, ordered
+
+BANK = Path(__file__).parent.parent.parent / "pipelines" / "bank" / "defs.yaml"
+
+
+def wrong(setting: str, part: str, got: str = "that", need: str = "this") -> Tampered:
+    return Tampered(setting, need=need, got=got, remedy="Do it.", part=part)  # type: ignore[arg-type]
+
+
+def test_nothing_stored_is_said_and_no_lake_is_made(settings: Settings) -> None:
+    with pytest.raises(Terminal, match="something that is stored"):
+        verify(settings, load(BANK))
+    assert not settings.home.exists()
+    assert not settings.keys.exists()
+
+
+def test_what_explains_the_others_comes_first_and_gives_the_code() -> None:
+    found = ordered([wrong("a", "data"), Transient("disk", need="a", got="b", remedy="c"), wrong("z", "ring")])
+    assert [finding.setting for finding in found] == ["z", "a", "disk"]
+    assert (Findings("bank", found).code, Findings("bank", ()).code) == (26, 0)
+    assert [finding.code for finding in found] == [26, 20, 2]
+
+
+def test_the_same_is_found_once_and_the_like_are_counted() -> None:
+    found = ordered([wrong("log", "log", need=f"entry {n}") for n in (1, 2, 3, 3)] + [wrong("log", "log", "other")])
+    assert [(finding.need, finding.got) for finding in found] == [
+        ("entry 1, and 2 more of the kind", "that"),
+        ("this", "other"),
+    ]
+
+
+def test_each_part_has_its_turn_and_a_long_list_is_cut() -> None:
+    found = ordered([wrong(f"file {number}", part) for part in ORDER for number in range(SHOWN + 5)])
+    told = [line.plain for line in render(Findings("bank", found))]
+    assert [line.split(":")[0] for line in told if line.endswith(f"{SHOWN + 5} wrong")] == list(ORDER)
+    assert told.count("  ... and 5 more: --json FILE writes them all") == len(ORDER)
+    assert told[-1] == f"bank: {len(found)} wrong; exit code 30"
