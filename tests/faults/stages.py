@@ -74,9 +74,10 @@ def run(stage: str, folder: Path) -> None:
     """The stage as its asset calls it, for the last night or for the second retraining."""
     launch = _launcher() if stage.endswith("model") else None
     ws, declaration = opened(folder)
-    for pipeline in PIPELINES:
-        settle(ws, pipeline)
-    _STAGES[stage](ws, declaration, launch)
+    with closing(ws.trail):  # signs, so that the points of signing are passed however busy the machine is
+        for pipeline in PIPELINES:
+            settle(ws, pipeline)
+        _STAGES[stage](ws, declaration, launch)
 
 
 def opened(folder: Path) -> tuple[Workspace, Declaration]:
