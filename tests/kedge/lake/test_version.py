@@ -8,7 +8,7 @@ import pytest
 from pyarrow.parquet import encryption
 
 from kedge.errors import Terminal
-from kedge.lake import Dataset, Lake, Outcome, join_rows, raw_ancestor, stack_rows
+from kedge.lake import Dataset, FileKey, Lake, Outcome, join_rows, raw_ancestor, stack_rows
 
 Store = Callable[..., Outcome]
 
@@ -24,6 +24,12 @@ class Recorder:
 
     def outcome(self, entry: Mapping[str, Any]) -> None:
         self.said.append(("outcome", entry))
+
+    def read(self, entry: Mapping[str, Any]) -> None:
+        self.said.append(("read", entry))
+
+    def denied(self, entry: Mapping[str, Any]) -> None:
+        self.said.append(("denied", entry))
 
 
 class Without:
@@ -139,3 +145,34 @@ def test_a_journal_that_refuses_stops_the_commit(raw: Dataset, lake: Lake, store
         store(raw)
     assert raw.current("2026-01-01") is None
     assert raw.attempts("2026-01-01") == []
+
+
+def test_the_journal_hears_of_a_read_before_it_happens(raw: Dataset, lake: Lake, store: Store) -> None:
+    class Strict(Recorder):
+        def read(self, entry: Mapping[str, Any]) -> None:
+            super().read(entry)
+            raise OSError(28, "No space left on device")
+
+    version = store(raw).version
+    lake.journal = journal = Strict()
+    for read in (version.scan, version.file_keys, lambda: version.read_bytes("report.html")):
+        with pytest.raises(OSError, match="No space left"):
+            read()
+    place = {"zone": "restricted", "pipeline": "bank", "dataset": "raw", "partition": "2026-01-01"}
+    assert journal.said == [("read", {**place, "version": version.id})] * 3
+    version.check_whole()
+    assert len(journal.said) == 3
+
+
+def test_the_journal_hears_of_a_footer_that_does_not_open(raw: Dataset, lake: Lake, store: Store) -> None:
+    version, other = store(raw).version, store(raw, "2026-01-02").version
+    lake.journal = journal = Recorder()
+    (key,) = other.file_keys(["rows.parquet"])
+    journal.said.clear()
+    version._file_key = lambda name: FileKey(version.path / name, key.key, key.aad)  # type: ignore[method-assign]
+    with pytest.raises(Terminal, match="needs a stored file that opens"):
+        version.scan()
+    assert [(what, entry.get("file"), entry.get("what")) for what, entry in journal.said] == [
+        ("read", None, None),
+        ("denied", "rows.parquet", "Terminal"),
+    ]
