@@ -153,4 +153,4 @@ def test_random_changes_for_a_minute(vaults: Any, written: dict[str, str], tmp_p
         f"\n{count} random changes in {seconds:.0f} s (seed {seed}): kedge verify told {told['reported']}, "
         f"{told['harmless']} were of derived or spare bytes, a read was refused {told['read refused']} times\n"
     )
-    assert count > seconds
+    assert told["reported"] >= min(seconds / 3, 20)
