@@ -93,7 +93,7 @@ class Trail:
                 try:
                     self._logs[pipeline] = Log.open(folder, pipeline=pipeline, lake_id=self.lake_id, keys=self._keys)
                 finally:
-                    self._unborn.remove(pipeline)
+                    self._unborn.discard(pipeline)
             log, (made, self._made) = self._logs[pipeline], (self._made, [])
         for kek in made:
             self.made(kek)
