@@ -50,8 +50,8 @@ _RESULTS = {"done": "green", "failed": "red", "conflict": "yellow", "refused": "
 _SHORT = 9
 """Characters of a version or a digest that the table shows; `--version` takes the beginning of one."""
 
-_WIDE = 100
-"""Columns of a terminal from which on the table shows seconds."""
+_WIDE = 120
+"""Columns of a terminal from which on the table shows seconds and why."""
 
 
 def verify(settings: Settings, pipeline: str, vkey: str | None, report: Path | None, console: Console) -> None:
@@ -176,12 +176,14 @@ def _write(report: Path | None, facts: Any) -> None:
 
 def _table(found: Sequence[tuple[int, Mapping[str, Any]]], *, wide: bool) -> Table:
     """A row per entry; an intent and its outcome share one."""
-    table = Table("entry", "time (UTC)", "action", box=None, pad_edge=False)
-    table.add_column("what", overflow="fold")
+    table = Table("entry", box=None, pad_edge=False)
+    table.add_column("time (UTC)", no_wrap=True, min_width=19 if wide else 16)
+    table.add_column("action", no_wrap=True)
+    table.add_column("what", overflow="fold", min_width=16)
     table.add_column("who")
     if wide:
-        table.add_column("why", no_wrap=True)
-    table.add_column("result")
+        table.add_column("why", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("result", no_wrap=True, min_width=8)
     shown = found[-SHOWN:]
     intents = {number for number, entry in shown if entry.get("phase") == "intent"}
     outcomes = {entry["of"]: entry for _, entry in shown if entry.get("of") in intents}
@@ -199,9 +201,12 @@ def _what(entry: Mapping[str, Any]) -> str:
     """The place that it is about, and what only this action tells."""
     if "of" in entry:
         return f"outcome of {entry['of']}"
-    place = [_short(entry[name]) for name in ("dataset", "partition", "version") if entry.get(name)]
+    names = ("dataset", "partition", "version") if entry.get("dataset") else ("zone", "kek")
+    place = [_short(entry[name]) for name in names if entry.get(name)]
     told = {name: fact for name, fact in entry.items() if name not in _COMMON | _QUIET and fact is not None}
-    facts = [f"{name} {_short(fact)}" for name, fact in told.items() if not isinstance(fact, dict | list)]
+    told = {name: fact for name, fact in told.items() if name not in names}
+    facts = [f"{name} {_short(fact)}" for name, fact in told.items() if not isinstance(fact, bool | dict | list)]
+    facts += [name.replace("_", " ") for name, fact in told.items() if fact is True]
     if entry.get("released") is False:
         facts.append("not released")
     return ", ".join([*([" ".join(place)] if place else []), *facts])
