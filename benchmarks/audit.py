@@ -1,6 +1,6 @@
 """What the audit trail costs: entries per second against bare write and fsync into the same file, and verifying.
 
-    .venv/bin/python benchmarks/audit.py [--rounds N] [--entries N] [--verified N] [--json FILE]
+    .venv/bin/python benchmarks/audit.py [--rounds N] [--entries N] [--verified N] [--rows N] [--json FILE]
 
 The bare writer appends lines that were made beforehand to `log.jsonl` itself, as another process would, and fsyncs
 after each. Every round measures it first and then each way of appending; a ratio is the median over the rounds of
@@ -9,7 +9,7 @@ entries per second against the bare writer's in the same round.
 Figures: `audit_fsync_ratio` (one writer that waits for each entry), `audit_group_waiting_ratio` (4 threads that wait
 for each entry: 4 is the most that sharing one fsync among 4 can give), `audit_group_commit_ratio` (4 threads that keep
 `IN_FLIGHT` entries each on their way with `submit`), `bare_entry_seconds`, `audit_entry_seconds`,
-`audit_verify_seconds` and `audit_verify_count` (entries verified).
+`audit_verify_seconds` and `audit_verify_count` (entries verified); and those of `encryption.py`.
 Bounds: `audit_fsync_ratio` at least 0.8, `audit_group_commit_ratio` at least 5, verifying 1,000,000 entries under 20 s.
 """
 
@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import encryption
 from report import parser, report
 
 from kedge.audit.entry import encode, record
@@ -152,8 +153,10 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=40)
     options.add_argument("--entries", type=int, default=100, help="of a writer that waits, per round")
     options.add_argument("--verified", type=int, default=1_000_000, help="entries of the log that is verified")
+    options.add_argument("--rows", type=int, default=1_000_000, help="of the frame that is encrypted")
     arguments = options.parse_args()
     figures = appending(arguments.rounds, arguments.entries) | verifying(arguments.verified)
+    figures |= encryption.measure(arguments.rows, rounds=9)
     report("audit", figures, arguments.json)
 
 

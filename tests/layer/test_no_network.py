@@ -14,6 +14,7 @@ import pytest
 
 from kedge.settings import Settings
 from kedge.testing.bank import Bank
+from kedge.testing.known import hold_out
 from kedge.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent.parent
@@ -82,6 +83,7 @@ def environment(places: Settings, tmp_path: Path) -> dict[str, str]:
 def test_without_any_network_nights_a_champion_and_scores_come_about(
     places: Settings, bank: Bank, environment: dict[str, str], tmp_path: Path
 ) -> None:
+    hold_out(places, "bank")
     for number in range(1, 4):
         bank.write(bank.night(number), places.data / "inbox")
     for words in (
