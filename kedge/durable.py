@@ -100,11 +100,21 @@ def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
     faults.reach("durable.lock.before")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        faults.reach("durable.lock.after")
-        yield
+        with locked(handle, shared=shared):
+            faults.reach("durable.lock.after")
+            yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked(handle: int, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of an open file; let go of it explicitly, for a process forked meanwhile has it open too."""
+    fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 class Scratch:

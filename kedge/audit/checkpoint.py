@@ -12,7 +12,6 @@ https://c2sp.org/tlog-checkpoint, https://c2sp.org/signed-note
 
 import base64
 import binascii
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Protocol
 
-from kedge import faults
+from kedge import durable, faults
 from kedge.audit.tree import HASH_BYTES
 from kedge.errors import Tampered
 
@@ -172,8 +171,7 @@ def add(path: Path, checkpoint: Checkpoint, signer: Signer, agrees: Callable[[Ch
     """
     faults.reach("audit.sign.before")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "r+b", buffering=0) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with os.fdopen(handle, "r+b", buffering=0) as file, durable.locked(file.fileno()):
         last, end = read_last(file, signer.vkey)
         if last is not None and last.size <= checkpoint.size and not agrees(last):
             raise _broken("checkpoints", "the checkpoint that the log gives", "another root")
