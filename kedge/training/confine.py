@@ -82,11 +82,17 @@ def _become(user: int) -> None:
 
 
 def _give_up_capabilities() -> None:
-    """A root that may only what its user id may; with NO_NEW_PRIVS no program gives the rest back."""
+    """A root that may only what its user id may; with NO_NEW_PRIVS no program gives the rest back.
+
+    Only what it has can be kept: the root of a container lacks most, and asking for more is refused.
+    """
     head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
-    data = (ctypes.c_uint32 * 6)(_IGNORE_MODES, _IGNORE_MODES, 0, 0, 0, 0)
+    held = (ctypes.c_uint32 * 6)()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.capset(head, data) != 0:
+    if libc.capget(head, held) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    effective, permitted = held[0] & _IGNORE_MODES, held[1] & _IGNORE_MODES
+    if libc.capset(head, (ctypes.c_uint32 * 6)(effective, permitted, 0, 0, 0, 0)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 
 
