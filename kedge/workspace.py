@@ -7,8 +7,9 @@ from types import MappingProxyType
 from kedge import durable
 from kedge.audit.entry import Actor
 from kedge.audit.trail import Trail
-from kedge.errors import Terminal
+from kedge.errors import Tampered, Terminal
 from kedge.lake import Dataset, Lake, LeaveOut, Secrets, Zone
+from kedge.lake.lake import FILE
 from kedge.lake.names import check_partition
 from kedge.offline import silence
 from kedge.settings import Settings
@@ -70,8 +71,12 @@ class Workspace:
             run: who writes, e.g. the id of the orchestrator's run; named in the conflict that a loser gets.
             why: what it is opened for, in words for the audit trail; names no person.
             actor: who does it; by default the user of the operating system.
+
+        Raises:
+            Tampered: the lake is gone, although there is an audit trail.
         """
         silence()
+        require_lake(settings)
         lake = Lake.open(settings.lake, settings.key_place, run=run, leave_out=leave_out)
         trail = Trail.open(settings.audit, lake.id, lake.keys, run=run, why=why, actor=actor)
         lake.journal, lake.keys.announce = trail, trail.made
@@ -115,3 +120,20 @@ class Workspace:
         with durable.storage(str(folder)):
             durable.make_folder(folder)
         return folder / f"{version}{suffix}"
+
+
+def require_lake(settings: Settings) -> None:
+    """Refuse to make a new lake where there was one.
+
+    Raises:
+        Tampered: there is an audit trail and no lake.
+    """
+    if (settings.lake / FILE).exists() or not settings.audit.is_dir() or not any(settings.audit.iterdir()):
+        return
+    raise Tampered(
+        str(settings.lake / FILE),
+        need="the lake that the audit trail tells of",
+        got="no such file",
+        remedy="Restore the folder from a backup; to begin anew, choose another KEDGE_HOME.",
+        part="lake",
+    )

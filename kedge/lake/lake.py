@@ -19,7 +19,7 @@ from kedge.spec.names import check_name
 
 faults.register("lake.create", steps=durable.REPLACE)
 
-_FILE = "lake.json"
+FILE = "lake.json"
 _FORMAT = 1
 _ID = re.compile(r"l[0-9a-f]{32}")
 
@@ -128,7 +128,7 @@ class Lake:
 
 def _read_id(root: Path) -> str | None:
     try:
-        content = json.loads((root / _FILE).read_bytes())
+        content = json.loads((root / FILE).read_bytes())
         found = str(content["id"]) if content["format"] == _FORMAT else ""
     except FileNotFoundError:
         return None
@@ -152,10 +152,10 @@ def _create(root: Path, place: KeyPlace) -> str:
             durable.sweep(root)
             lake_id = f"l{secrets.token_hex(16)}"
             create_keys(place, lake_id)  # first: a lake without its keys could never be opened again
-            durable.replace(root / _FILE, json.dumps({"format": _FORMAT, "id": lake_id}).encode(), point="lake.create")
+            durable.replace(root / FILE, json.dumps({"format": _FORMAT, "id": lake_id}).encode(), point="lake.create")
             return lake_id
 
 
 def _damaged(got: str) -> Tampered:
     need, remedy = "the id of the lake", "Restore the file from a backup: the key ring is kept under this id."
-    return Tampered(_FILE, need=need, got=got, remedy=remedy, part="lake")
+    return Tampered(FILE, need=need, got=got, remedy=remedy, part="lake")

@@ -1,11 +1,12 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from kedge.errors import Terminal
+from kedge.errors import Tampered, Terminal
 from kedge.settings import Settings
 from kedge.workspace import ZONES, Workspace
 
@@ -57,3 +58,14 @@ def test_opening_imports_nothing_heavy(settings: Settings) -> None:
         [sys.executable, "-c", code], env={**os.environ, **places}, cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_a_lake_that_is_gone_is_not_made_anew_beside_its_audit_trail(settings: Settings) -> None:
+    workspace = Workspace.open(settings)
+    workspace.trail.event("bank", "configuration")
+    workspace.trail.close()
+    shutil.rmtree(settings.lake)
+    with pytest.raises(Tampered, match=r"lake.json: needs the lake that the audit trail tells of"):
+        Workspace.open(settings)
+    assert not settings.lake.exists()
+    assert len(list(settings.keys.iterdir())) == 1
