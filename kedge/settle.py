@@ -76,7 +76,7 @@ class Tail:
                 self._number += 1
 
     def next_of(self, number: int) -> Mapping[str, Any] | None:
-        """The first commit after that one to the same partition, be it open or not."""
+        """A commit to the same partition that tells of that one: one that began after a further move, or made its."""
         return self._followers.get(number)
 
     def note(self) -> None:
@@ -95,12 +95,17 @@ class Tail:
             self._follow(entry)
             self.open[self._number], self._starts[self._number] = entry, self._offset
         elif entry["phase"] == "outcome":
-            self.open.pop(entry["of"], None)
+            intent = self.open.pop(entry["of"], None)
+            if intent is not None and intent["action"] in COMMITS and entry["result"] == "done" and intent["released"]:
+                self._follow(intent, moved=True)
 
-    def _follow(self, entry: Mapping[str, Any]) -> None:
+    def _follow(self, entry: Mapping[str, Any], moved: bool = False) -> None:
+        """A commit that looked at the pointer before the other one says nothing, unless it made the same move."""
         for number, before in self.open.items():
             if entry["action"] in COMMITS and before["action"] in COMMITS and _partition(entry) == _partition(before):
-                self._followers.setdefault(number, entry)
+                further = entry["sequence"] - before["sequence"]
+                if further > 0 or (moved and further == 0):
+                    self._followers.setdefault(number, entry)
 
 
 def _partition(commit: Mapping[str, Any]) -> tuple[object, ...]:
@@ -151,7 +156,8 @@ def _done(ws: Workspace, pipeline: str, intent: Mapping[str, Any], later: Mappin
     """Whether the change came about.
 
     Args:
-        later: the next commit to the same partition: it says where the pointer was when it began.
+        later: a later commit to the same partition: it says where the pointer was when it began, or it moved the
+            pointer from where the change found it.
 
     Raises:
         Tampered: what would tell is damaged.

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kedge import durable, faults
+from kedge.errors import Conflict
 from kedge.lake import Draft, Outcome, Version, commit, produce
 from kedge.outcome import Check, Findings
 from kedge.registry.decision import Decision
@@ -31,9 +32,12 @@ def ws(settings: Settings) -> Workspace:
     return workspace
 
 
-def store(ws: Workspace, delivery: str, night: str = NIGHT, *, passed: bool = True) -> Outcome:
+def store(
+    ws: Workspace, delivery: str, night: str = NIGHT, *, passed: bool = True, meanwhile: Callable[[], object] = int
+) -> Outcome:
     def write(draft: Draft) -> Findings:
         draft.write_bytes(delivery.encode(), "report.html")
+        meanwhile()
         return Findings(checks=(Check(name="contract", passed=passed),))
 
     return produce(
@@ -139,6 +143,20 @@ def test_a_later_commit_tells_what_became_of_the_one_before(ws: Workspace, fault
     store(ws, "d2")
     assert settle(ws, "bank") == 1
     assert recovered(ws) == [result]
+
+
+def test_a_commit_that_looked_before_and_came_too_late_tells_nothing(ws: Workspace) -> None:
+    with pytest.raises(Conflict):
+        store(ws, "d3", meanwhile=lambda: killed("lake.swap.after:kill", lambda: store(ws, "d2")))
+    assert settle(ws, "bank") == 1
+    assert recovered(ws) == ["done"]
+
+
+def test_of_two_commits_of_one_version_the_one_that_moved_the_pointer_did_it(ws: Workspace) -> None:
+    killed("lake.swap.before:kill", lambda: store(ws, "d2"))
+    store(ws, "d2")
+    assert settle(ws, "bank") == 1
+    assert recovered(ws) == ["failed"]
 
 
 def test_a_writer_that_lives_is_left_alone(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
