@@ -15,7 +15,7 @@ from typing import Any
 
 from kedge import durable, faults
 from kedge.audit.trail import change_lock
-from kedge.errors import Tampered
+from kedge.errors import Terminal
 from kedge.lake import Version
 from kedge.lake.commit import LOCK, happened
 from kedge.registry.store import Registry
@@ -134,7 +134,7 @@ def _settled(ws: Workspace, pipeline: str, tail: Tail, number: int, intent: Mapp
             return False
         try:
             result = "done" if _done(ws, pipeline, intent, tail.next_of(number)) else "failed"
-        except Tampered:  # what would decide is damaged: the intent stays open, and `kedge verify` says what is wrong
+        except Terminal:  # what would decide is damaged or its key is gone: it stays open; `kedge verify` says more
             return False
         ws.trail.recovered(pipeline, number, intent, result)
         return True
@@ -160,7 +160,7 @@ def _done(ws: Workspace, pipeline: str, intent: Mapping[str, Any], later: Mappin
             pointer from where the change found it.
 
     Raises:
-        Tampered: what would tell is damaged.
+        Terminal: what would tell is damaged, or the key to it is gone.
     """
     action = intent["action"]
     if action in COMMITS:

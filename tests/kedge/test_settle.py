@@ -13,7 +13,7 @@ import pytest
 
 from kedge import durable, faults
 from kedge.errors import Conflict
-from kedge.lake import Draft, Outcome, Version, commit, produce
+from kedge.lake import Draft, Outcome, Version, commit, produce, rotation
 from kedge.outcome import Check, Findings
 from kedge.registry.decision import Decision
 from kedge.registry.store import Registry
@@ -33,7 +33,13 @@ def ws(settings: Settings) -> Workspace:
 
 
 def store(
-    ws: Workspace, delivery: str, night: str = NIGHT, *, passed: bool = True, meanwhile: Callable[[], object] = int
+    ws: Workspace,
+    delivery: str,
+    night: str = NIGHT,
+    *,
+    dataset: str = "raw",
+    passed: bool = True,
+    meanwhile: Callable[[], object] = int,
 ) -> Outcome:
     def write(draft: Draft) -> Findings:
         draft.write_bytes(delivery.encode(), "report.html")
@@ -41,7 +47,7 @@ def store(
         return Findings(checks=(Check(name="contract", passed=passed),))
 
     return produce(
-        ws.dataset("bank", "raw"), night, inputs={"delivery": delivery}, declared={"columns": {}}, code=1, write=write
+        ws.dataset("bank", dataset), night, inputs={"delivery": delivery}, declared={"columns": {}}, code=1, write=write
     )
 
 
@@ -293,6 +299,15 @@ def test_where_the_pointer_is_damaged_nothing_is_claimed(ws: Workspace) -> None:
     pointer.write_bytes(whole)
     assert settle(ws, "bank") == 1
     assert recovered(ws) == ["done"]
+
+
+def test_where_the_key_is_gone_nothing_is_claimed_and_nothing_blocked(ws: Workspace) -> None:
+    store(ws, "d1", dataset="anonymized")
+    killed("lake.swap.before:kill", lambda: store(ws, "d2", dataset="anonymized"))
+    (kek,) = (kek for kek in ws.lake.keys.keys("bank") if kek.zone == "restricted")
+    rotation.destroy(ws.lake, "bank", "restricted", kek.id, with_data=True)
+    ws.trail.close()
+    assert settle(Workspace.open(ws.settings), "bank") == 0
 
 
 @pytest.mark.parametrize("step", durable.REPLACE)
