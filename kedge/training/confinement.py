@@ -89,7 +89,8 @@ class Isolation:
         yield from ((path, landlock.READ) for path in _READ)
         yield from ((path, landlock.DEVICE) for path in _DEVICES)
         yield from ((str(path), landlock.DEVICE) for path in Path("/dev").glob(_GPU))
-        yield _SHARED, landlock.SHARED
+        if list(without(Path(_SHARED), (*self.apart, folder))) == [Path(_SHARED)]:
+            yield _SHARED, landlock.SHARED
         yield str(folder), landlock.READ
         yield from ((str(path), landlock.OWN) for path in own)
         trace = os.environ.get(faults.VARIABLE, "")

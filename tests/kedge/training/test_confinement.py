@@ -154,6 +154,17 @@ def test_a_folder_apart_is_left_out_of_one_that_is_read(tmp_path: Path) -> None:
     assert list(without(tmp_path / "lib" / "kedge" / "home" / "lake", apart)) == [apart[0] / "lake"]
 
 
+def test_shared_memory_is_not_shared_where_something_apart_or_the_room_lies_in_it(tmp_path: Path) -> None:
+    def shared(apart: Path, room: Path) -> bool:
+        return "/dev/shm" in (Isolation(apart=[apart]).rules(room, [], []).paths or {})
+
+    (tmp_path / "link").symlink_to("/dev/shm", target_is_directory=True)
+    assert shared(tmp_path, tmp_path)
+    assert not shared(Path("/dev/shm/passphrase"), tmp_path)
+    assert not shared(tmp_path / "link" / "keys", tmp_path)
+    assert not shared(tmp_path, Path("/dev/shm/kedge-0/training/a"))
+
+
 def test_the_rules_name_nothing_of_the_project_but_kedge(tmp_path: Path) -> None:
     paths = Isolation().rules(tmp_path, [tmp_path / "out"], [1]).paths or {}
     inside = [path for path in paths if Path(path).is_relative_to(ROOT)]
