@@ -40,6 +40,7 @@ class Record:
         self._path, self._offset, self._number = folder / LOG, 0, 0
         self._reading = threading.Lock()
         self._open: dict[int, Mapping[str, Any]] = {}
+        self._applied: dict[Place | tuple[Place, str], int] = {}
         self.pointers: dict[Place, Current] = {}
         self.digests: dict[tuple[Place, str], set[str]] = {}
         self.stored: set[tuple[Place, str]] = set()
@@ -83,24 +84,37 @@ class Record:
         elif entry["phase"] == "outcome":
             intent = self._open.pop(entry["of"], None)
             if intent is not None and entry["result"] == "done":
-                self._done(intent, {**intent, **entry})
+                self._done(entry["of"], intent, {**intent, **entry})
         elif entry["action"] == "keys.create":
             self.keys[entry["zone"], entry["kek"]] = True
 
-    def _done(self, intent: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
+    def _done(self, number: int, intent: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
         action = intent["action"]
         if action in _COMMITS:
-            place, version = _place(intent), intent["version"]
-            self.stored.add((place, version))
-            self.digests[place, version] = {intent["content_digest"]}
-            if intent["released"]:
-                self.pointers[place] = Current(version, intent["sequence"] + 1)
+            self._stored(number, intent)
         elif action in _DECISIONS:
             self.decisions[intent["number"]] = intent["record"]
         elif action in ("keys.rotate", "keys.destroy") and "kek" in entry:
             self.keys[entry["zone"], entry["kek"]] = action == "keys.rotate"
             if entry.get("with_data"):
                 self.given_up.add(entry["zone"])
+
+    def _stored(self, number: int, intent: Mapping[str, Any]) -> None:
+        place, version = _place(intent), intent["version"]
+        self.stored.add((place, version))
+        if self._newest((place, version), number):
+            begun = [i for n, i in self._open.items() if n > number and i["action"] in _COMMITS]
+            since = {i["content_digest"] for i in begun if (_place(i), i["version"]) == (place, version)}
+            self.digests[place, version] = {intent["content_digest"], *since}
+        if intent["released"] and self._newest(place, number):
+            self.pointers[place] = Current(version, intent["sequence"] + 1)
+
+    def _newest(self, what: Place | tuple[Place, str], number: int) -> bool:
+        """Whether no later change was applied: the outcome of one that was cut off is written after those of others."""
+        newest = number > self._applied.get(what, -1)
+        if newest:
+            self._applied[what] = number
+        return newest
 
 
 def _place(entry: Mapping[str, Any]) -> Place:

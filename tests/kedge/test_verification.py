@@ -7,9 +7,12 @@ import pytest
 from commands.verify import SHOWN, render
 from kedge.errors import Tampered, Terminal, Transient
 from kedge.settings import Settings
+from kedge.settle import settle
 from kedge.spec import load
 from kedge.verification import Findings, verify
 from kedge.verification.finding import ORDER, ordered
+from kedge.workspace import Workspace
+from tests.kedge.test_settle import killed, store
 
 BANK = Path(__file__).parent.parent.parent / "pipelines" / "bank" / "defs.yaml"
 
@@ -46,3 +49,13 @@ def test_each_part_has_its_turn_and_a_long_list_is_cut() -> None:
     assert [line.split(":")[0] for line in told if line.endswith(f"{SHOWN + 5} wrong")] == list(ORDER)
     assert told.count("  ... and 5 more: --json FILE writes them all") == len(ORDER)
     assert told[-1] == f"bank: {len(found)} wrong; exit code 30"
+
+
+def test_an_outcome_that_was_written_late_does_not_undo_a_newer_commit(settings: Settings) -> None:
+    ws = Workspace.open(settings)
+    store(ws, "d1")
+    killed("lake.swap.after:kill", lambda: store(ws, "d2"))
+    store(ws, "d3")
+    assert settle(ws, "bank") == 1
+    ws.trail.close()
+    assert verify(settings, load(BANK)).found == ()
