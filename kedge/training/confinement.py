@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import kedge
 from kedge import faults
 from kedge.errors import Terminal
+from kedge.settings import Settings
 from kedge.training import landlock, syscalls
 from kedge.training.confine import Rules
 
@@ -27,6 +28,7 @@ _READ = (
     "/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/kernel/mm", "/sys/fs/cgroup",
 )  # fmt: skip
 """Facts about the machine. Nothing of another process: what stands below `/proc/<pid>` is not among them."""
+_PYTHON = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/dri", "/dev/kfd")
 _GPU = "nvidia*"
 _SHARED = "/dev/shm"  # noqa: S108 - where torch and CUDA share memory between processes
@@ -45,6 +47,13 @@ class Isolation:
     wanted: Wanted = "auto"
     user: int | None = None
     apart: Sequence[Path] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings ask for; the lake, its keys and the deliveries are apart."""
+        place = settings.key_place
+        secret = (settings.home, settings.keys, settings.data, place.key_file, place.passphrase_file)
+        return cls(settings.training_confined, settings.training_uid, tuple(filter(None, secret)))
 
     def rules(self, folder: Path, own: Sequence[Path], ports: Sequence[int]) -> Rules:
         """The rules for a process that lives in `folder`.
@@ -83,8 +92,17 @@ class Isolation:
             ports=ports,
         )
 
+    def _code(self) -> Iterator[Path]:
+        """Where the code is; of a Python whose folder is one of `apart`, as an environment made in a project, its own.
+
+        A folder of code that lies inside one of `apart` stays readable.
+        """
+        apart = {path.resolve() for path in self.apart}
+        for place in _code():
+            yield from (place / part for part in _PYTHON) if place in apart else (place,)
+
     def _paths(self, folder: Path, own: Sequence[Path]) -> Iterator[tuple[str, int]]:
-        for readable in (*_code(), *_linked(), *map(Path, _SYSTEM)):
+        for readable in (*self._code(), *_linked(), *map(Path, _SYSTEM)):
             yield from ((str(path), landlock.USE) for path in without(readable, self.apart))
         yield from ((path, landlock.READ) for path in _READ)
         yield from ((path, landlock.DEVICE) for path in _DEVICES)

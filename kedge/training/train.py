@@ -104,7 +104,7 @@ class _Training:
 
     def _train(self, draft: Draft) -> tuple[dict[str, bytes], dict[str, Any]]:
         """Model files and result of the training process; the files are in the draft."""
-        isolation = self._isolation()
+        isolation = Isolation.of(self.ws.settings)
         with room(isolation.user) as place:
             task, order = self._task(place), Order.of(place, isolation)
             with serve(place.pipe, task.to_bytes(), group=isolation.user), closed():
@@ -119,12 +119,6 @@ class _Training:
         for name, data in files.items():
             draft.write_bytes(data, name)
         return files, found
-
-    def _isolation(self) -> Isolation:
-        settings = self.ws.settings
-        place = settings.key_place
-        secret = filter(None, (settings.home, settings.keys, place.key_file, place.passphrase_file))
-        return Isolation(settings.training_confined, settings.training_uid, tuple(secret))
 
     def _task(self, place: Room) -> Task:
         declaration = self.declaration

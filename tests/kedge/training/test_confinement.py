@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kedge.errors import Terminal
+from kedge.settings import Settings
 from kedge.training import landlock, syscalls
 from kedge.training.confine import Rules
 from kedge.training.confinement import Isolation, described, without
@@ -152,6 +153,40 @@ def test_a_folder_apart_is_left_out_of_one_that_is_read(tmp_path: Path) -> None:
     assert list(without(tmp_path, apart)) == [tmp_path / "lib" / "python", tmp_path / "share"]
     assert list(without(tmp_path / "share", apart)) == [tmp_path / "share"]
     assert list(without(tmp_path / "lib" / "kedge" / "home" / "lake", apart)) == [apart[0] / "lake"]
+
+
+def settings_of(tmp_path: Path, data: Path) -> Settings:
+    env = {"KEDGE_HOME": str(tmp_path / "home"), "KEDGE_KEYS": str(tmp_path / "keys"), "KEDGE_DATA": str(data)}
+    return Settings.from_environment(env | {"KEDGE_KEYS_PASSPHRASE_FILE": str(tmp_path / "passphrase")})
+
+
+def test_deliveries_are_apart_even_inside_a_folder_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("prefix/inbox", "prefix/lib"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
+    isolation = Isolation.of(settings_of(tmp_path, tmp_path / "prefix/inbox"))
+    assert set(isolation.apart) == {
+        tmp_path / name for name in ("home", "keys", "prefix/inbox", "passphrase")
+    }  # fmt: skip
+    paths = isolation.rules(tmp_path / "room", [], []).paths or {}
+    assert [path for path in paths if path.startswith(str(tmp_path / "prefix"))] == [str(tmp_path / "prefix/lib")]
+
+
+@pytest.mark.parametrize("data", [ROOT, ROOT.parent, Path("/"), Path(sys.prefix)])
+def test_a_training_starts_where_the_deliveries_folder_holds_the_code(tmp_path: Path, data: Path) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    (room / "kedge").symlink_to(ROOT / "kedge", target_is_directory=True)
+    rules = Isolation.of(settings_of(tmp_path, data)).rules(room, [], [])
+    code = "import sys, numpy, kedge.training.worker; print(sys.prefix)\ntry: open(sys.argv[1])\n"
+    code += "except OSError as e: print(e.errno)"
+    confine = [sys.executable, "-m", "kedge.training.confine", rules.to_text()]
+    command = [*confine, sys.executable, "-c", code, str(ROOT / "README.md")]
+    env = {"PYTHONPATH": f"{room}:{ROOT}"}
+    found = subprocess.run(command, cwd=room, env=env, capture_output=True, text=True)
+    assert found.stdout.split() == [sys.prefix, *(["13"] if rules.landlock else [])], found.stderr
 
 
 def test_shared_memory_is_not_shared_where_something_apart_or_the_room_lies_in_it(tmp_path: Path) -> None:
