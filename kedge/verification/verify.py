@@ -52,6 +52,9 @@ class _Verification:
             lake = Lake.open(self._settings.lake, self._settings.key_place)
             record = self._record(lake)
             self._keys(lake, record)
+            if self._nothing_made(lake, record):
+                self._wrong += Stored(lake, self._pipeline, record).strangers()
+                return Findings(self._pipeline, ordered(self._wrong), entries=self._entries, anchored=self._anchored)
             with self._noting():
                 self._secrets(lake)
                 return self._compared(lake, record)
@@ -74,8 +77,16 @@ class _Verification:
         remedy = f"Run a night first: kedge run {self._pipeline} --partition YYYY-MM-DD; or look at KEDGE_HOME."
         raise Terminal(self._pipeline, need="something that is stored", got="nothing", remedy=remedy)
 
+    def _nothing_made(self, lake: Lake, record: Record | None) -> bool:
+        """Whether no run came as far as its first version: there are no secrets then, and they are not missed."""
+        if record is None or record.digests or record.decisions or record.deciding():
+            return False
+        files = (_secrets_file(lake, self._pipeline), self._settings.registry / self._pipeline)
+        copied = any((self._settings.mlflow_artifacts / self._pipeline).glob("*/artifacts/model"))
+        return not (copied or any(map(Path.exists, files)) or Stored(lake, self._pipeline, record).versions())
+
     def _secrets(self, lake: Lake) -> None:
-        path = lake.root / "restricted" / self._pipeline / "secrets.json"
+        path = _secrets_file(lake, self._pipeline)
         if not path.exists():  # opening them would make new ones, where there are no versions any more
             need, remedy = "the wrapped secrets of the pipeline", "Restore the file from a backup."
             raise Tampered(str(path), need=need, got="no such file", remedy=remedy, part="secrets")
@@ -172,6 +183,10 @@ class _Verification:
                     bad.add(version)
                 self._progress(done, len(versions))
         return [version for version in versions if version not in bad]
+
+
+def _secrets_file(lake: Lake, pipeline: str) -> Path:
+    return lake.root / "restricted" / pipeline / "secrets.json"
 
 
 def _decisions(folder: Path) -> int:

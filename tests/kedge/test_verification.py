@@ -1,5 +1,6 @@
 """What `kedge verify` does beside comparing; what it compares is tried in tests/tampering."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,20 @@ def test_an_outcome_that_was_written_late_does_not_undo_a_newer_commit(settings:
     assert settle(ws, "bank") == 1
     ws.trail.close()
     assert verify(settings, load(BANK)).found == ()
+
+
+def test_a_pipeline_whose_runs_all_failed_early_has_no_secrets_and_misses_none(settings: Settings) -> None:
+    ws = Workspace.open(settings)
+    ws.trail.configured("bank", load(BANK).digest)
+    ws.trail.close()
+    found = verify(settings, load(BANK))
+    assert (found.found, found.entries, found.versions) == ((), 3, 0)
+    assert not (settings.lake / "restricted" / "bank").exists()
+
+
+def test_secrets_that_were_there_are_missed_also_where_every_version_is_gone(settings: Settings) -> None:
+    ws = Workspace.open(settings)
+    store(ws, "d1")
+    ws.trail.close()
+    shutil.rmtree(settings.lake / "restricted" / "bank")
+    assert verify(settings, load(BANK)).found[0].part == "secrets"
