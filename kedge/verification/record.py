@@ -76,6 +76,10 @@ class Record:
         """Decisions that have no outcome yet, as `decisions`."""
         return {i["number"]: i["record"] for i in list(self._open.values()) if i["action"] in _DECISIONS}
 
+    def destroying(self) -> set[tuple[str, str]]:
+        """Keys, as in `keys`, whose destruction has no outcome yet."""
+        return {(i["zone"], i["kek"]) for i in list(self._open.values()) if i["action"] == "keys.destroy"}
+
     def _take(self, entry: Mapping[str, Any]) -> None:
         if entry["phase"] == "intent":
             self._open[self._number] = entry

@@ -123,28 +123,35 @@ class _Verification:
 
     def _keys(self, lake: Lake, record: Record | None) -> None:
         """The key ring against the trail: an older copy lacks keys, or holds some that were destroyed."""
-        if record is None:
-            return
+        while record is not None:
+            wrong = self._unlike_ring(lake, record)
+            if not wrong or not record.update():  # keys come and go while we look, and the trail then says so
+                self._wrong += wrong
+                return
+
+    def _unlike_ring(self, lake: Lake, record: Record) -> list[KedgeError]:
         held = {(kek.zone, kek.id): kek.destroyed is None for kek in lake.keys.keys(self._pipeline)}
-        self._wrong += [
+        going = record.destroying()
+        told = {key: alive for key, alive in record.keys.items() if key not in going}
+        wrong: list[KedgeError] = [
             older_log(self._pipeline, f"the entry that destroyed key {kek} of zone {zone}")
-            for (zone, kek), alive in record.keys.items()
+            for (zone, kek), alive in told.items()
             if alive and held.get((zone, kek)) is False
         ]
         # A key service forgets a destroyed key after some days: that it is missing then says nothing.
-        missing = [key for key, alive in record.keys.items() if alive and key not in held]
-        old = missing + [key for key, alive in record.keys.items() if held.get(key) and not alive]
-        if not old:
-            return
-        self._wrong.append(
-            Tampered(
-                "KEDGE_KEYS",
-                need="the keys that the audit trail says were made, without those it says were destroyed",
-                got=f"others ({len(old)} of {len(record.keys)}): an older copy that was put back",
-                remedy="Restore the newest backup of KEDGE_KEYS.",
-                part="ring",
+        missing = [key for key, alive in told.items() if alive and key not in held]
+        old = missing + [key for key, alive in told.items() if held.get(key) and not alive]
+        if old:
+            wrong.append(
+                Tampered(
+                    "KEDGE_KEYS",
+                    need="the keys that the audit trail says were made, without those it says were destroyed",
+                    got=f"others ({len(old)} of {len(record.keys)}): an older copy that was put back",
+                    remedy="Restore the newest backup of KEDGE_KEYS.",
+                    part="ring",
+                )
             )
-        )
+        return wrong
 
     def _compared(self, lake: Lake, record: Record | None) -> Findings:
         stored = Stored(lake, self._pipeline, record)

@@ -1,10 +1,13 @@
 """What `kedge verify` does beside comparing; what it compares is tried in tests/tampering."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from commands import keys
 from commands.verify import SHOWN, render
 from kedge.errors import Tampered, Terminal, Transient
 from kedge.settings import Settings
@@ -12,6 +15,7 @@ from kedge.settle import settle
 from kedge.spec import load
 from kedge.verification import Findings, verify
 from kedge.verification.finding import ORDER, ordered
+from kedge.verification.record import Record
 from kedge.workspace import Workspace
 from tests.kedge.test_settle import killed, store
 
@@ -77,3 +81,34 @@ def test_secrets_that_were_there_are_missed_also_where_every_version_is_gone(set
     ws.trail.close()
     shutil.rmtree(settings.lake / "restricted" / "bank")
     assert verify(settings, load(BANK)).found[0].part == "secrets"
+
+
+def test_a_destruction_that_was_cut_off_is_no_older_log(settings: Settings) -> None:
+    ws = Workspace.open(settings)
+    store(ws, "d1")
+    quiet = Console(quiet=True)
+    keys.rotate(settings, "bank", "restricted", None, quiet, destroy_old=False)
+    destroy = partial(keys.destroy, settings, "bank", "restricted", None, None, quiet, with_data=False, yes=True)
+    killed("lake.destroy.after:kill", destroy)
+    assert verify(settings, load(BANK)).found == ()
+    assert settle(ws, "bank") == 1
+    ws.trail.close()
+    assert verify(settings, load(BANK)).found == ()
+
+
+def test_a_key_that_goes_while_the_trail_is_looked_at_is_no_older_log(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = Workspace.open(settings)
+    store(ws, "d1")
+    quiet = Console(quiet=True)
+    keys.rotate(settings, "bank", "restricted", None, quiet, destroy_old=False)
+    went_on = Record.__init__
+
+    def slowly(record: Record, folder: Path) -> None:
+        went_on(record, folder)
+        keys.destroy(settings, "bank", "restricted", None, None, quiet, with_data=False, yes=True)
+
+    monkeypatch.setattr(Record, "__init__", slowly)
+    assert verify(settings, load(BANK)).found == ()
+    ws.trail.close()
