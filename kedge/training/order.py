@@ -22,6 +22,8 @@ _INHERITED = frozenset({
 })  # fmt: skip
 _INHERITED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_")
 """Everything else stays behind: what an environment holds besides is mostly addresses and secrets."""
+_SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+"""So a name ends that stays behind although its family comes along: NVIDIA_API_KEY opens a service."""
 
 _QUIET = {
     "OMP_NUM_THREADS": "1",  # torchrun warns when it has to set it itself
@@ -72,7 +74,7 @@ class Order:
 
 
 def _is_inherited(name: str) -> bool:
-    return name in _INHERITED or name.startswith(_INHERITED_FAMILIES)
+    return name in _INHERITED or (name.startswith(_INHERITED_FAMILIES) and not name.upper().endswith(_SECRET))
 
 
 def _home(temporary: Path) -> dict[str, str]:

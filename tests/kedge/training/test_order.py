@@ -24,6 +24,7 @@ def test_the_process_learns_nothing_of_the_lake() -> None:
 
 def test_no_secret_of_the_environment_reaches_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "KEDGE_HOME", "KEDGE_KEYS", "DAGSTER_HOME", "MLFLOW_TRACKING_URI")
+    secrets += ("NVIDIA_API_KEY", "NVIDIA_TOKEN", "CUDA_SECRET", "NVIDIA_Password")
     for name in secrets:
         monkeypatch.setenv(name, "planted")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
