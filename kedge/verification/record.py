@@ -30,7 +30,7 @@ class Record:
     Attributes:
         pointers: what was made current last.
         digests: content digests that a version may have: that of its last commit, and of those cut off since.
-        stored: versions that were stored.
+        stored: versions that were stored; one that is written anew, or was until the writer failed, may be gone.
         decisions: digest of each decision's file by number.
         keys: by (zone, id) whether a key-encryption key is still held; destroyed ones are not.
         given_up: zones of which a key was destroyed together with its data.
@@ -40,6 +40,7 @@ class Record:
         self._path, self._offset, self._number = folder / LOG, 0, 0
         self._reading = threading.Lock()
         self._open: dict[int, Mapping[str, Any]] = {}
+        self._replaced: set[int] = set()
         self._applied: dict[Place | tuple[Place, str], int] = {}
         self.pointers: dict[Place, Current] = {}
         self.digests: dict[tuple[Place, str], set[str]] = {}
@@ -84,9 +85,13 @@ class Record:
         if entry["phase"] == "intent":
             self._open[self._number] = entry
             if entry["action"] in _COMMITS:
-                self.digests.setdefault((_place(entry), entry["version"]), set()).add(entry["content_digest"])
+                self._begun(entry)
         elif entry["phase"] == "outcome":
             intent = self._open.pop(entry["of"], None)
+            if entry["of"] in self._replaced:
+                self._replaced.discard(entry["of"])
+                if intent is not None and entry["result"] == "conflict":  # told before anything is written
+                    self.stored.add((_place(intent), intent["version"]))
             if intent is not None and entry["result"] == "done":
                 self._done(entry["of"], intent, {**intent, **entry})
         elif entry["action"] == "keys.create":
@@ -102,6 +107,13 @@ class Record:
             self.keys[entry["zone"], entry["kek"]] = action == "keys.rotate"
             if entry.get("with_data"):
                 self.given_up.add(entry["zone"])
+
+    def _begun(self, intent: Mapping[str, Any]) -> None:
+        version = _place(intent), intent["version"]
+        self.digests.setdefault(version, set()).add(intent["content_digest"])
+        if intent["action"] != "repoint" and version in self.stored:
+            self.stored.discard(version)
+            self._replaced.add(self._number)
 
     def _stored(self, number: int, intent: Mapping[str, Any]) -> None:
         place, version = _place(intent), intent["version"]

@@ -69,7 +69,8 @@ class Stored:
         if self.record is None:
             return
         there = {((v.dataset.zone, v.dataset.name, v.partition), v.id) for v in found}
-        for (zone, name, partition), version in sorted(self.record.stored - there):
+        current = {(place, told.version) for place, told in self.record.pointers.items()}
+        for (zone, name, partition), version in sorted((self.record.stored | current) - there):
             place = f"{zone}/{self.pipeline}/{name}/{partition}/{version}"
             part: Part = "model" if name == "model" else "data"
             need = "the version that the audit trail says was stored there"

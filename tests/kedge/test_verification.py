@@ -9,7 +9,7 @@ from rich.console import Console
 
 from commands import keys
 from commands.verify import SHOWN, render
-from kedge.errors import Tampered, Terminal, Transient
+from kedge.errors import Conflict, Tampered, Terminal, Transient
 from kedge.settings import Settings
 from kedge.settle import settle
 from kedge.spec import load
@@ -112,3 +112,38 @@ def test_a_key_that_goes_while_the_trail_is_looked_at_is_no_older_log(
     monkeypatch.setattr(Record, "__init__", slowly)
     assert verify(settings, load(BANK)).found == ()
     ws.trail.close()
+
+
+def test_an_attempt_that_went_while_it_was_written_anew_is_not_missed(settings: Settings) -> None:
+    ws = Workspace.open(settings)
+    store(ws, "d1")
+    store(ws, "d2", passed=False)
+    killed("lake.place.aside:kill", lambda: store(ws, "d2", passed=False))
+    assert settle(ws, "bank") == 1
+    store(ws, "d3")
+    ws.trail.close()
+    assert verify(settings, load(BANK)).found == ()
+
+
+def test_versions_that_were_not_written_anew_are_missed(settings: Settings) -> None:
+    ws = Workspace.open(settings)
+    first = store(ws, "d1").version
+    attempt = store(ws, "d2", passed=False).version
+    with pytest.raises(Conflict):
+        store(ws, "d2", passed=False, meanwhile=lambda: store(ws, "d3"))
+    ws.trail.close()
+    shutil.rmtree(attempt.path)
+    assert [finding.setting for finding in verify(settings, load(BANK)).found] == [attempt.place]
+    shutil.rmtree(first.path)
+    assert len(verify(settings, load(BANK)).found) == 2
+
+
+def test_the_current_version_is_missed_also_where_it_went_while_it_was_written_anew(settings: Settings) -> None:
+    ws = Workspace.open(settings)
+    current = store(ws, "d1").version
+    (current.path / "manifest.json").write_bytes(b"{}")
+    killed("lake.place.aside:kill", lambda: store(ws, "d1"))
+    assert settle(ws, "bank") == 1
+    ws.trail.close()
+    assert not current.path.exists()
+    assert verify(settings, load(BANK)).found[0].setting == current.place
