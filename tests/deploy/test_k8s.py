@@ -220,6 +220,24 @@ def test_pods_have_the_same_image_places_and_few_rights(sent: dict[str, dict[str
         assert pod["automountServiceAccountToken"] is not is_step
 
 
+def test_a_training_has_its_room_on_a_disk_and_not_in_the_pods_memory(sent: dict[str, dict[str, Any]]) -> None:
+    """It copies its training set there; where home is another file system, files get no second name."""
+    for job in sent.values():
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        (place,) = (entry["value"] for entry in container["env"] if entry["name"] == "TMPDIR")
+        (name,) = (mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == place)
+        (volume,) = (volume for volume in pod["volumes"] if volume["name"] == name)
+        assert "medium" not in volume["emptyDir"]
+
+
+def test_a_mount_leaves_the_modes_of_keys_as_they_are(sent: dict[str, dict[str, Any]]) -> None:
+    """A group that may read them would make kedge refuse the ring."""
+    pods = [job["spec"]["template"]["spec"] for job in sent.values()]
+    pods += [one["spec"]["template"]["spec"] for one in OBJECTS.values() if one["kind"] == "Deployment"]
+    assert {pod["securityContext"]["fsGroupChangePolicy"] for pod in pods} == {"OnRootMismatch"}
+
+
 def test_no_secret_stands_in_a_job(sent: dict[str, dict[str, Any]]) -> None:
     """The password is read from the secret by the pod; only the reference is sent."""
     names = {
