@@ -16,7 +16,8 @@ from typing import Any
 from kedge import durable, faults
 from kedge.audit.trail import change_lock
 from kedge.errors import Terminal
-from kedge.lake import Version
+from kedge.keys import Kek
+from kedge.lake import Version, rotation
 from kedge.lake.commit import LOCK, happened
 from kedge.registry.store import Registry
 from kedge.workspace import Workspace
@@ -133,7 +134,7 @@ def _settled(ws: Workspace, pipeline: str, tail: Tail, number: int, intent: Mapp
         if number not in tail.open:
             return False
         try:
-            result = "done" if _done(ws, pipeline, intent, tail.next_of(number)) else "failed"
+            result = _result(ws, pipeline, intent, tail.next_of(number))
         except Terminal:  # what would decide is damaged or its key is gone: it stays open; `kedge verify` says more
             return False
         ws.trail.recovered(pipeline, number, intent, result)
@@ -150,6 +151,12 @@ def _lock(ws: Workspace, pipeline: str, intent: Mapping[str, Any]) -> Path:
 def _version(ws: Workspace, intent: Mapping[str, Any]) -> Version:
     dataset = ws.lake.dataset(intent["zone"], intent["pipeline"], intent["dataset"])
     return Version(dataset, intent["partition"], intent["version"])
+
+
+def _result(ws: Workspace, pipeline: str, intent: Mapping[str, Any], later: Mapping[str, Any] | None) -> str:
+    if intent["action"] == "hand_out":  # the file is nobody's but the receiver's: it may be there, whole or in part
+        return "unknown"
+    return "done" if _done(ws, pipeline, intent, later) else "failed"
 
 
 def _done(ws: Workspace, pipeline: str, intent: Mapping[str, Any], later: Mapping[str, Any] | None) -> bool:
@@ -172,10 +179,18 @@ def _done(ws: Workspace, pipeline: str, intent: Mapping[str, Any], later: Mappin
     if action == "keys.rotate":
         began = datetime.fromisoformat(intent["time"]).replace(microsecond=0)  # a key service counts in seconds
         keys = [kek for kek in ws.lake.keys.keys(pipeline) if kek.zone == intent["zone"]]
-        return any(datetime.fromisoformat(kek.created) >= began for kek in keys)
+        return any(datetime.fromisoformat(kek.created) >= began for kek in keys) and not _behind(ws, pipeline, keys)
     if action == "keys.destroy":
         return any(kek.id == intent["kek"] and kek.destroyed for kek in ws.lake.keys.keys(pipeline))
     return False  # nothing stays of it that would say so
+
+
+def _behind(ws: Workspace, pipeline: str, keys: list[Kek]) -> bool:
+    """Whether something of the zone still is under one of its older keys; what a destroyed one wrapped is lost."""
+    zone = {kek.zone for kek in keys}.pop()
+    further = [rotation.audit_signer(ws.settings.audit / pipeline, pipeline)] if zone == rotation.AUDIT else []
+    older = {kek.id for kek in keys if not (kek.current or kek.destroyed)}
+    return bool(older & rotation.needed(ws.lake, pipeline, zone, further).keys())
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from commands import keys
 from kedge import durable, faults
 from kedge.errors import Conflict
 from kedge.lake import Draft, Outcome, Version, commit, produce, rotation
@@ -252,6 +254,37 @@ def test_a_rotation_and_a_destruction_end_as_the_ring_says(ws: Workspace, result
     killed("a.point:kill", lambda: change("keys.destroy", destroy, kek=kek.id))
     assert settle(ws, "bank") == 2
     assert recovered(ws) == [result, result]
+
+
+@pytest.mark.parametrize(
+    ("zone", "point", "result"),
+    [
+        ("restricted", "lake.rotate.made", "failed"),
+        ("restricted", "keys.rewrap.after", "failed"),
+        ("restricted", "lake.rotate.after", "done"),
+        ("audit", "lake.rotate.made", "failed"),
+        ("audit", "keys.rewrap.after", "done"),
+    ],
+)
+def test_a_rotation_is_done_when_nothing_is_under_an_older_key(
+    ws: Workspace, zone: str, point: str, result: str
+) -> None:
+    rotate = partial(keys.rotate, ws.settings, "bank", zone, None, Console(quiet=True), destroy_old=False)
+    killed(f"{point}:kill", rotate)
+    assert settle(ws, "bank") == 1
+    assert recovered(ws) == [result]
+    rotate()
+    assert recovered(ws) == [result]
+
+
+def test_whether_a_hand_out_that_was_cut_off_left_is_unknown(ws: Workspace) -> None:
+    def hand_out() -> None:
+        with ws.trail.change("bank", "hand_out", zone="restricted", dataset="predictions", partition=NIGHT):
+            faults.reach("a.point")
+
+    killed("a.point:kill", hand_out)
+    assert settle(ws, "bank") == 1
+    assert recovered(ws) == ["unknown"]
 
 
 def test_of_four_that_settle_at_once_one_does(ws: Workspace) -> None:
