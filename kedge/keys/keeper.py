@@ -1,5 +1,6 @@
 """Which provider keeps a lake's keys: the one that the settings name, for as long as the lake lives."""
 
+from kedge import durable
 from kedge.errors import Terminal
 from kedge.keys.kms import AwsKms
 from kedge.keys.kmsnote import NOTE
@@ -27,9 +28,17 @@ def open_keys(place: KeyPlace, lake_id: str) -> KeyProvider:
     """The provider of an existing lake.
 
     Raises:
-        Terminal: the lake's keys are not there, cannot be unlocked, or are kept by another provider.
+        Terminal: the lake's keys are not there, cannot be reached or unlocked, or are kept by another provider.
+        Transient: the disk answers with an error, or the provider does not answer.
         Tampered: what is stored about them was edited.
     """
+    try:
+        return _opened(place, lake_id)
+    except OSError as error:
+        raise durable.storage_error("KEDGE_KEYS", error) from None
+
+
+def _opened(place: KeyPlace, lake_id: str) -> KeyProvider:
     folder = place.folder / lake_id
     others = {"local": NOTE, "aws-kms": RING}[place.keeper]
     if (folder / others).exists():
