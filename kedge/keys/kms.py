@@ -7,12 +7,13 @@ the lake, pipeline, zone and place as encryption context: KMS authenticates it a
 
 import base64
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from kedge import faults
-from kedge.errors import Conflict, Tampered
+from kedge.errors import Conflict, Tampered, Terminal
 from kedge.keys.kmsclient import KmsClient, Patience
 from kedge.keys.kmsnote import KmsNote
 from kedge.keys.provider import Announce, Kek, KeyGone, Wrapped
@@ -180,14 +181,19 @@ class AwsKms:
             try:
                 self._client.call("create_alias", about=about, AliasName=self._alias(owner), TargetKeyId=_id(arn))
             except Conflict:
-                self._client.call("disable_key", about=about, KeyId=_id(arn))
-                days = {"PendingWindowInDays": _SHORTEST_DAYS}
-                self._client.call("schedule_key_deletion", about=about, KeyId=_id(arn), **days)
+                self._give_up(arn, about)
                 return str(self._described(self._alias(owner), about)["Arn"])
             faults.reach("keys.kms.current")
         if self.announce:
             self.announce(self._kek(pipeline, zone, arn, current=True))
         return arn
+
+    def _give_up(self, arn: str, about: str) -> None:
+        """Have a key deleted that nothing was wrapped with. Who may destroy none leaves it: listed, and not current."""
+        days = {"PendingWindowInDays": _SHORTEST_DAYS}
+        with suppress(Terminal):
+            self._client.call("disable_key", about=about, KeyId=_id(arn))
+            self._client.call("schedule_key_deletion", about=about, KeyId=_id(arn), **days)
 
     def _new_key(self, owner: str, pipeline: str = "", zone: str = "") -> str:
         named = {"kedge-lake": self._lake_id, "kedge-pipeline": pipeline, "kedge-zone": zone}

@@ -192,7 +192,7 @@ class Overtaken(AwsKms):
     def _new_key(self, owner: str, pipeline: str = "", zone: str = "") -> str:
         ours, theirs = (super(Overtaken, self)._new_key(owner, pipeline, zone) for _ in range(2))
         name, target = self._alias(owner), theirs.rpartition("/")[2]
-        boto3.client("kms").create_alias(AliasName=name, TargetKeyId=target)
+        boto3.session.Session().client("kms").create_alias(AliasName=name, TargetKeyId=target)
         return ours
 
 
@@ -205,6 +205,22 @@ def test_the_loser_of_that_race_gives_its_own_key_up(keys: AwsKms, tmp_path: Pat
     assert (theirs.id, theirs.current, theirs.destroyed) == (wrapped["kek"], True, None)
     assert ours.destroyed is not None
     assert made == []
+
+
+def test_the_loser_of_that_race_who_may_destroy_nothing_uses_the_winners_key(
+    keys: AwsKms, kms: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first policy of docs/keys.md: machines of the nights hold no right to destroy."""
+    may = ["Encrypt", "Decrypt", "DescribeKey", "CreateKey", "TagResource", "CreateAlias", "ListAliases"]
+    key = new_key()
+    with user(kms, monkeypatch, allowed([f"kms:{action}" for action in may])):
+        loser = Overtaken.open(tmp_path / "keys", keys._lake_id)
+        wrapped = loser.wrap("bank", "open", key, b"")
+        assert loser.unwrap("bank", "open", wrapped, b"") == key
+    ours, theirs = sorted(keys.keys("bank"), key=lambda kek: kek.current)
+    assert (theirs.id, theirs.current) == (wrapped["kek"], True)
+    assert (ours.current, ours.destroyed) == (False, None)
+    keys.destroy("bank", "open", ours.id)
 
 
 @pytest.mark.parametrize(("mode", "said"), [("throttled", "ThrottlingException"), ("slow", "ReadTimeoutError")])
