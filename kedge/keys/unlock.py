@@ -105,7 +105,12 @@ class Unlocking:
 
 
 def _make_key_file(path: Path) -> None:
-    """Make the file unless it is there; of two processes one makes it."""
+    """Make the file unless it is there; of two processes one makes it.
+
+    Beside one that is there, a secret that is mounted read-only, there may be no room for a lock.
+    """
+    if path.exists():
+        return
     durable.make_folder(path.parent, mode=0o700)
     with durable.lock(path.with_name(f".{path.name}.lock")):
         durable.sweep(path.parent, f"-{path.name}")

@@ -15,6 +15,7 @@ from kedge.keys import KeyRing, Unlocking, WrongKey, create_keys, new_key, open_
 from kedge.keys import unlock as unlocking
 from kedge.keys.unlock import Unlocked
 from kedge.settings import KeyPlace
+from kedge.testing.confined import without_privileges
 
 LAKE = "l" + "0" * 32
 PASSPHRASE = "correct horse battery staple"
@@ -204,6 +205,47 @@ def test_settings_name_the_files(tmp_path: Path) -> None:
     place = KeyPlace.from_environment(tmp_path, {"KEDGE_KEYS_PASSPHRASE_FILE": "/run/secrets/kedge"})
     assert place == KeyPlace(folder=tmp_path, passphrase_file=Path("/run/secrets/kedge"))
     assert KeyPlace.from_environment(tmp_path, {"KEDGE_KEYS_PROVIDER": "aws-kms"}).keeper == "aws-kms"
+
+
+def test_a_key_file_in_a_folder_that_is_read_only_serves_a_new_lake(tmp_path: Path) -> None:
+    """As a secret that Kubernetes mounts: nothing can be made beside it."""
+    secret, key = tmp_path / "secret", new_key()
+    secret.mkdir()
+    key_file = written(secret / "unlock", base64.b64encode(new_key()).decode(), 0o400)
+    secret.chmod(0o555)
+
+    def make() -> list[str]:
+        ring = KeyRing.create(tmp_path / "keys", LAKE, Unlocking(key_file=key_file))
+        wrapped = ring.wrap("bank", "open", key, b"")
+        assert ring.unwrap("bank", "open", wrapped, b"") == key
+        return sorted(path.name for path in secret.iterdir())
+
+    assert without_privileges(make) == ["unlock"]
+
+
+def test_a_lake_whose_keys_belong_to_somebody_else_says_so(tmp_path: Path) -> None:
+    place = KeyPlace(folder=tmp_path / "keys")
+    create_keys(place, LAKE)
+
+    def said(unreachable: Path) -> list[str]:
+        mode = unreachable.stat().st_mode & 0o777
+        unreachable.chmod(0)
+
+        def look() -> list[str]:
+            try:
+                open_keys(place, LAKE)
+            except Terminal as error:
+                return [error.setting, error.need]
+            return []
+
+        try:
+            found: list[str] = without_privileges(look)
+        finally:
+            unreachable.chmod(mode)
+        return found
+
+    for unreachable in (tmp_path / "keys", ring_file(tmp_path).parent, ring_file(tmp_path)):
+        assert said(unreachable) == ["KEDGE_KEYS", "leave to read and write"]
 
 
 def test_killed_writers_of_a_shared_key_file_leave_nothing_and_files_of_others_stay(tmp_path: Path) -> None:
