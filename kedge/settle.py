@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from kedge import durable, faults
+from kedge.audit.lines import ENDS, LOG
 from kedge.audit.trail import change_lock
-from kedge.errors import Terminal
+from kedge.errors import Tampered, Terminal
 from kedge.keys import Kek
 from kedge.lake import Version, rotation
 from kedge.lake.commit import LOCK, happened
@@ -25,11 +26,22 @@ from kedge.workspace import Workspace
 faults.register("audit.settled", steps=("before", "after"))
 
 _NOTE = "settled.json"
+_END_BYTES = 8
 _OFTEN = 64
 """Entries that are read once more at each start before the note of what is settled is moved on."""
 
 COMMITS = frozenset({"commit", "repoint", "attempt"})
 DECISIONS = frozenset({"promote", "refuse", "needs_approval"})
+
+_PLACE = ("pipeline", "zone", "dataset", "partition", "version")
+_COMMIT = (*_PLACE, "predecessor", "sequence", "released", "content_digest")
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(COMMITS, _COMMIT),
+    **dict.fromkeys(DECISIONS, ("number", "record")),
+    "keys.rotate": ("zone",),
+    "keys.destroy": ("zone", "kek"),
+}
+"""What an intent has to tell, so that its outcome can be found."""
 
 
 def settle(ws: Workspace, pipeline: str) -> int:
@@ -38,10 +50,11 @@ def settle(ws: Workspace, pipeline: str) -> int:
     Reads the log from where the last one found everything settled, and nothing if it has not grown since.
 
     Raises:
+        Tampered: the log has a line that is no entry.
         Transient: the log does not take the entries.
     """
     folder = ws.settings.audit / pipeline
-    if not (folder / "log.jsonl").exists():
+    if not (folder / LOG).exists():
         return 0
     tail = Tail(folder)
     tail.read()
@@ -66,13 +79,20 @@ class Tail:
         self.open: dict[int, Mapping[str, Any]] = {}
 
     def read(self) -> None:
-        """Read what was written since; a line that is not complete yet is left for the next time."""
-        with (self._folder / "log.jsonl").open("rb") as file:
+        """Read what was written since; a line that is not complete yet is left for the next time.
+
+        Raises:
+            Tampered: a line is no entry that kedge wrote.
+        """
+        with (self._folder / LOG).open("rb") as file:
             file.seek(self._offset)
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                self._take(json.loads(line))
+                try:
+                    self._take(_entry(line))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    raise self._no_entry() from None
                 self._offset += len(line)
                 self._number += 1
 
@@ -90,6 +110,15 @@ class Tail:
             faults.reach("audit.settled.before")
             (self._folder / _NOTE).write_text(json.dumps(note))
             faults.reach("audit.settled.after")
+
+    def _no_entry(self) -> Tampered:
+        return Tampered(
+            f"audit/{self._folder.name}/{LOG}",
+            need=f"an entry as number {self._number}",
+            got="something else",
+            remedy="Run `kedge audit verify`, and restore the log from a backup.",
+            part="log",
+        )
 
     def _take(self, entry: Mapping[str, Any]) -> None:
         if entry["phase"] == "intent":
@@ -109,20 +138,36 @@ class Tail:
                     self._followers.setdefault(number, entry)
 
 
+def _entry(line: bytes) -> Mapping[str, Any]:
+    """Raises ValueError, KeyError or AttributeError if it is none, or lacks what tells what became of it."""
+    entry: dict[str, Any] = json.loads(line)
+    if entry["phase"] == "intent":
+        datetime.fromisoformat(entry["time"])
+        for name in ("config", *_NEEDED.get(entry["action"], ())):
+            entry[name]
+    return entry
+
+
 def _partition(commit: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(commit[name] for name in ("zone", "dataset", "partition"))
 
 
 def _noted(folder: Path) -> tuple[int, int]:
-    """Entry and offset of the last note; the beginning when it is missing or fits no line of the log."""
-    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+    """Entry and offset of the last note; the beginning when it is missing or is not where the log's lines end."""
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, OverflowError):
         note = json.loads((folder / _NOTE).read_bytes())
         entry, offset = int(note["entry"]), int(note["offset"])
-        with (folder / "log.jsonl").open("rb") as file:
-            file.seek(offset - 1)
-            if file.read(1) == b"\n":
-                return entry, offset
+        if entry > 0 and _end(folder, entry) == offset <= (folder / LOG).stat().st_size:
+            return entry, offset
     return 0, 0
+
+
+def _end(folder: Path, entries: int) -> int | None:
+    """Where so many lines end, as the log has noted it; None if it has not."""
+    with (folder / ENDS).open("rb") as file:
+        file.seek((entries - 1) * _END_BYTES)
+        data = file.read(_END_BYTES)
+    return int.from_bytes(data) if len(data) == _END_BYTES else None
 
 
 def _settled(ws: Workspace, pipeline: str, tail: Tail, number: int, intent: Mapping[str, Any]) -> bool:

@@ -14,13 +14,13 @@ from rich.console import Console
 
 from commands import keys
 from kedge import durable, faults
-from kedge.errors import Conflict
+from kedge.errors import Conflict, Tampered
 from kedge.lake import Draft, Outcome, Version, commit, produce, rotation
 from kedge.outcome import Check, Findings
 from kedge.registry.decision import Decision
 from kedge.registry.store import Registry
 from kedge.settings import Settings
-from kedge.settle import settle
+from kedge.settle import Tail, settle
 from kedge.workspace import Workspace
 
 NIGHT = "2026-01-01"
@@ -310,12 +310,30 @@ def test_what_is_settled_is_not_read_again(ws: Workspace) -> None:
     assert noted["entry"] == len(entries(ws))
     assert noted["offset"] == (ws.settings.audit / "bank" / "log.jsonl").stat().st_size
     killed("lake.swap.renamed:kill", lambda: store(ws, "d2"))
-    for broken in (note.read_text()[:9], '{"entry": 5, "offset": 17}', "[]"):
+    end = noted["offset"]
+    pairs = ((5, 17), (0, 0), (1, 0), (-3, -1), (5, end), (2**90, 1))
+    nonsense = (f'{{"entry": {entry}, "offset": {offset}}}' for entry, offset in pairs)
+    for broken in (note.read_text()[:9], "[]", '{"entry": Infinity, "offset": 0}', *nonsense):
         note.write_text(broken)
+        assert Tail(note.parent)._offset == 0
         lines = len(entries(ws))
         settle(ws, "bank")
         assert len(entries(ws)) in (lines, lines + 1)
     assert recovered(ws) == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'{"action"', b'x"action"'), (b'"sequence"', b'"sequels!"'), (b'"phase"', b'"phrase"'), (b'"of":', b'"or":')],
+)
+def test_a_line_that_was_edited_is_said_to_be(ws: Workspace, old: bytes, new: bytes) -> None:
+    ws.trail.close()
+    log = ws.settings.audit / "bank" / "log.jsonl"
+    log.write_bytes(log.read_bytes().replace(old, new))
+    with pytest.raises(Tampered, match="an entry as number") as caught:
+        settle(Workspace.open(ws.settings), "bank")
+    assert caught.value.part == "log"
+    assert caught.value.__cause__ is None
 
 
 def test_a_pipeline_that_has_no_log_gets_none(settings: Settings) -> None:
