@@ -135,6 +135,17 @@ def keys_rotate(
     rotate(Settings.from_environment(), pipeline, zone, json, Console(), destroy_old=destroy_old)
 
 
+@keys.command("relock")
+def keys_relock(
+    key_file: Annotated[Path | None, typer.Option(help="Key file to unlock it with; made if it is missing.")] = None,
+    passphrase_file: Annotated[Path | None, typer.Option(help="File with a passphrase to unlock it with.")] = None,
+) -> None:
+    """Seal the local key ring under another unlocking key; with no option under a new one in place of unlock.key."""
+    from commands.keys import relock
+
+    relock(Settings.from_environment(), key_file, passphrase_file, Console())
+
+
 @keys.command("destroy")
 def keys_destroy(
     pipeline: Pipeline,
@@ -144,7 +155,10 @@ def keys_destroy(
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Otherwise only say what would be destroyed.")] = False,
     json: Json = None,
 ) -> None:
-    """Destroy keys for good: what they wrap is unreadable at once, in every copy and every backup."""
+    """Destroy keys for good: what they wrap is unreadable at once, in every copy and every backup.
+
+    The keys of `restricted` also wrap the pipeline's secrets: with them everything in `open` is unreadable too.
+    """
     from commands.keys import destroy
 
     console = Console()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from commands.access import witnessed
 from kedge.errors import Terminal
-from kedge.keys import Kek
+from kedge.keys import Kek, KeyRing, Unlocking
 from kedge.keys.keyfile import KeyFile
 from kedge.lake import rotation
 from kedge.settings import Settings
@@ -78,13 +78,47 @@ def destroy(
         _refuse(pipeline, zone, key, chosen, with_data=with_data)
         needed = rotation.needed(ws.lake, pipeline, zone, _further(ws, pipeline, zone))
         for kek in chosen:
-            _warn(kek, needed[kek.id], console)
+            _warn(ws, kek, needed[kek.id], console)
         if not yes:
             console.print("nothing was destroyed: say --yes to do it")
             return False
         gone = [_destroyed(ws, kek, console, with_data=with_data) for kek in chosen]
     _report(report, {"pipeline": pipeline, "zone": zone, "destroyed": gone})
     return True
+
+
+def relock(settings: Settings, key_file: Path | None, passphrase_file: Path | None, console: Console) -> None:
+    """Seal the lake's key ring under another unlocking key; each pipeline that has keys there logs it.
+
+    Raises:
+        Terminal: the keys are not in a ring; or both files are named, or one that cannot be used or is the present one.
+    """
+    if key_file and passphrase_file:
+        need, remedy = (
+            "at most one of --key-file and --passphrase-file",
+            "Name one, or none for a new unlock.key.",
+        )
+        raise Terminal("kedge keys relock", need=need, got="both", remedy=remedy)
+    ws = Workspace.open(settings)
+    ring = ws.lake.keys
+    if not isinstance(ring, KeyRing):
+        need, remedy = "keys in a key ring", "AWS decides who may use its keys: change the policy there."
+        raise Terminal("KEDGE_KEYS_PROVIDER", need=need, got="a key service", remedy=remedy)
+    named = {"KEY": key_file, "PASSPHRASE": passphrase_file}
+    new = Unlocking(
+        key_file=key_file and key_file.absolute(), passphrase_file=passphrase_file and passphrase_file.absolute()
+    )
+    with closing(ws.trail), ExitStack() as held:
+        for pipeline in sorted({kek.pipeline for kek in ring.keys(None)}):
+            held.enter_context(witnessed(settings, pipeline, ws.trail))
+            settle(ws, pipeline)
+            held.enter_context(ws.trail.change(pipeline, "keys.relock", lock=ring.lock))
+        ring.relock(new)
+    console.print("the key ring opens with the new unlocking key only")
+    for name, path in named.items():
+        if path is not None:
+            console.print(f"from now on: KEDGE_KEYS_{name}_FILE={path.absolute()}", highlight=False, soft_wrap=True)
+    console.print("a ring copied before still opens with the old one: now rotate the keys of each pipeline")
 
 
 def _rotated(ws: Workspace, pipeline: str, zone: str, console: Console) -> dict[str, Any]:
@@ -140,11 +174,15 @@ def _refuse(pipeline: str, zone: str, key: str | None, chosen: list[Kek], *, wit
         )
 
 
-def _warn(kek: Kek, files: int, console: Console) -> None:
+def _warn(ws: Workspace, kek: Kek, files: int, console: Console) -> None:
     what = f"{files} {'file needs' if files == 1 else 'files need'} it" if files else "nothing here needs it"
     console.print(f"{kek.pipeline}/{kek.zone}: {kek.id} ({_state(kek)}): {what}", highlight=False)
     if files and kek.zone == "restricted":
         console.print("[bold red]with it go raw data, hold-out groups and tokens: people cannot be recognised again[/]")
+        if kek.id in rotation.needed_by_secrets(ws.lake, kek.pipeline):
+            others = rotation.needed(ws.lake, kek.pipeline, "open").total()
+            also = f"{others} {'version' if others == 1 else 'versions'} of the open zone"
+            console.print(f"[bold red]and with its secrets {also}: nothing of this pipeline can be read any more[/]")
     elif files:
         console.print("[bold red]what these files hold is gone for good, here and in every backup[/]")
 

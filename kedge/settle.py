@@ -17,7 +17,7 @@ from kedge import durable, faults
 from kedge.audit.lines import ENDS, LOG
 from kedge.audit.trail import change_lock
 from kedge.errors import Tampered, Terminal
-from kedge.keys import Kek
+from kedge.keys import Kek, KeyRing
 from kedge.lake import Version, rotation
 from kedge.lake.commit import LOCK, happened
 from kedge.registry.store import Registry
@@ -227,6 +227,8 @@ def _done(ws: Workspace, pipeline: str, intent: Mapping[str, Any], later: Mappin
         return any(datetime.fromisoformat(kek.created) >= began for kek in keys) and not _behind(ws, pipeline, keys)
     if action == "keys.destroy":
         return any(kek.id == intent["kek"] and kek.destroyed for kek in ws.lake.keys.keys(pipeline))
+    if action == "keys.relock":
+        return isinstance(ws.lake.keys, KeyRing) and ws.lake.keys.lock != intent["lock"]
     return False  # nothing stays of it that would say so
 
 

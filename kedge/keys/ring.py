@@ -118,6 +118,23 @@ class KeyRing:
             if slot["current"] == kek:
                 slot["current"] = None
 
+    @property
+    def lock(self) -> str:
+        """Names the unlocking key that the ring opens with now; tells nothing of it."""
+        return str(self._file.state().content["check"])[:16]
+
+    def relock(self, new: Unlocking) -> None:
+        """Seal every key anew under another unlocking key; data keys and key-encryption keys stay.
+
+        Args:
+            new: a key file (made if it is missing) or a passphrase; `Unlocking()`: a fresh key in place of the one
+                beside the ring.
+
+        Raises:
+            Terminal: it cannot be used, or is the present one.
+        """
+        self._file.relock(new)
+
     def keys(self, pipeline: str | None = None) -> list[Kek]:
         """Every key-encryption key there is or was, by pipeline, zone and date."""
         slots = self._file.state().content["keys"]

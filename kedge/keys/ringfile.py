@@ -4,14 +4,14 @@ import hmac
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from kedge import durable, faults
 from kedge.errors import Conflict, Tampered, Terminal
-from kedge.keys.seal import WrongKey, unseal
+from kedge.keys.seal import WrongKey, seal, unseal
 from kedge.keys.unlock import Unlocked, Unlocking, refuse_readable
 from kedge.spec.canonical import canonical
 
@@ -60,7 +60,7 @@ class RingFile:
     def __init__(self, folder: Path, lake_id: str, unlocking: Unlocking) -> None:
         self.folder, self._lake_id, self._unlocking = folder, lake_id, unlocking
         self._seen: tuple[tuple[int, ...], RingState] | None = None
-        self._unlocked: tuple[Content, Unlocked] | None = None
+        self._unlocked: tuple[tuple[Content, object], Unlocked] | None = None
 
     def create(self) -> None:
         """Make the empty ring and, unless it is there or a passphrase is used, its key file.
@@ -75,7 +75,7 @@ class RingFile:
                 if (self.folder / RING).exists():
                     raise Conflict("KEDGE_KEYS", need="a new lake", got="a ring for its id", remedy="Run it again.")
                 described = self._unlocking.describe(self.folder)
-                unlocked = self._unlock(described)
+                unlocked = self._unlocking.unlock(described, self.folder, self._lake_id)
                 new = {"format": _FORMAT, "lake": self._lake_id, "unlock": described, "check": unlocked.check}
                 self._write({**new, "keys": {}, "erasures": {}}, unlocked)
 
@@ -102,10 +102,41 @@ class RingFile:
         with durable.storage("KEDGE_KEYS"), durable.lock(self.folder / _LOCK):
             _, state = self._read()  # never from memory: what another writer did must not be undone
             content = deepcopy(state.content)
-            unlocked = self._unlock(content["unlock"])
+            unlocked = self._unlock(content)
+            self._unlocking.settle(self.folder, self._lake_id, content["check"])
             yield content, unlocked
             if content != state.content:
                 self._write(content, unlocked)
+
+    def relock(self, new: Unlocking) -> None:
+        """Seal every key-encryption key anew under another unlocking key, in one step of the ring.
+
+        The new key is on the disk before the ring that needs it, and the present one stays until that ring is there:
+        killed at any point, the ring opens with a key file that lies where it is looked for.
+
+        Raises:
+            Terminal: the new key file or passphrase cannot be used, or is the present one.
+        """
+        with durable.storage("KEDGE_KEYS"), durable.lock(self.folder / _LOCK):
+            _, state = self._read()
+            content = deepcopy(state.content)
+            self._unlocking.settle(self.folder, self._lake_id, content["check"])
+            described, unlocked = new.succeed(self._unlocking, self.folder, self._lake_id)
+            if described["by"] == content["unlock"]["by"] and self._same(new, content):
+                need, got = "a new key file or passphrase", "the one that unlocks the ring now"
+                raise Terminal("kedge keys relock", need=need, got=got, remedy="Name another file.")
+            for owner, slot in content["keys"].items():
+                for kek, entry in slot["keys"].items():
+                    if "sealed" in entry:
+                        context = sealed_for(self._lake_id, owner, kek)
+                        entry["sealed"] = seal(unlocked.seal, state.secret(owner, kek), context).hex()
+            self._write({**content, "unlock": described, "check": unlocked.check}, unlocked)
+            self._unlocking, self._unlocked, self._seen = new, None, None
+            new.settle(self.folder, self._lake_id, unlocked.check)
+
+    def _same(self, new: Unlocking, content: Content) -> bool:
+        present: object = content["check"]
+        return new != Unlocking() and new.unlock(content["unlock"], self.folder, self._lake_id).check == present
 
     def _write(self, content: Content, unlocked: Unlocked) -> None:
         durable.sweep(self.folder)
@@ -113,6 +144,12 @@ class RingFile:
         durable.replace(self.folder / RING, data, mode=0o600, point="keys.ring")
 
     def _read(self) -> tuple[tuple[int, ...], RingState]:
+        """The ring and its stamp; once more where it was sealed under another key between the two files' reads."""
+        with suppress(WrongKey):
+            return self._read_once()
+        return self._read_once()
+
+    def _read_once(self) -> tuple[tuple[int, ...], RingState]:
         try:
             handle = os.open(self.folder / RING, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -122,7 +159,7 @@ class RingFile:
             refuse_readable(self.folder / RING, found)
             refuse_readable(self.folder, self.folder.stat())
             content = self._parsed(file.read())
-        unlocked = self._unlock(content["unlock"])
+        unlocked = self._unlock(content)
         if not _authentic(content, content.pop("mac"), unlocked):
             raise self._not_authentic(content, unlocked)
         return _stamp(found), RingState(content, unlocked)
@@ -145,9 +182,11 @@ class RingFile:
             raise self._tampered("bytes that are no key ring")
         return content
 
-    def _unlock(self, described: Content) -> Unlocked:
-        if self._unlocked is None or self._unlocked[0] != described:
-            self._unlocked = described, self._unlocking.unlock(described, self.folder, self._lake_id)
+    def _unlock(self, content: Content) -> Unlocked:
+        described, check = content["unlock"], content["check"]
+        if self._unlocked is None or self._unlocked[0] != (described, check):
+            unlocked = self._unlocking.unlock(described, self.folder, self._lake_id, check)
+            self._unlocked = (described, check), unlocked
         return self._unlocked[1]
 
     def _not_authentic(self, content: Content, unlocked: Unlocked) -> Tampered:

@@ -21,6 +21,8 @@ from kedge.keys.seal import KEY_BYTES, new_key
 faults.register("keys.unlock", steps=durable.REPLACE)
 
 KEY_FILE = "unlock.key"
+NEXT_KEY_FILE = "unlock.key.next"
+"""The key that takes the place of `unlock.key`, from before the ring is sealed under it until it has that name."""
 _KEY_VARIABLE, _PASSPHRASE_VARIABLE = "KEDGE_KEYS_KEY_FILE", "KEDGE_KEYS_PASSPHRASE_FILE"
 _BY_KEY_FILE, _BY_PASSPHRASE = "key file", "passphrase"
 
@@ -82,8 +84,12 @@ class Unlocking:
             return {"by": _BY_KEY_FILE}
         return {"by": _BY_PASSPHRASE, "salt": base64.b64encode(os.urandom(_SALT_BYTES)).decode(), **_COST}
 
-    def unlock(self, described: Mapping[str, Any], folder: Path, lake_id: str) -> Unlocked:
+    def unlock(self, described: Mapping[str, Any], folder: Path, lake_id: str, check: object | None = None) -> Unlocked:
         """The keys of a ring that notes `described` about its unlocking key.
+
+        Args:
+            check: what the ring tells of its unlocking key (`Unlocked.check`), to choose between the key file beside
+                it and the next one, where a relock was cut off.
 
         Raises:
             Terminal: the file is not named, missing or readable by others, or holds no key or passphrase; or a
@@ -95,13 +101,54 @@ class Unlocking:
                 need, got = "no passphrase: this ring opens with a key file", "a file with a passphrase"
                 remedy = f"Unset {_PASSPHRASE_VARIABLE}."
                 raise Terminal(_PASSPHRASE_VARIABLE, need=need, got=got, remedy=remedy)
-            return Unlocked(_key_of(self.key_file or folder / KEY_FILE), lake_id)
+            return Unlocked(_key_of(self.key_file), lake_id) if self.key_file else _beside(folder, lake_id, check)
         salt, n, r, p = _parsed(described)
         if self.passphrase_file is None:
             need, got = "the file with the passphrase that this ring opens with", "nothing"
             remedy = f"Point {_PASSPHRASE_VARIABLE} at it."
             raise Terminal(_PASSPHRASE_VARIABLE, need=need, got=got, remedy=remedy)
         return Unlocked(_stretched(_passphrase_of(self.passphrase_file), salt, n, r, p), lake_id)
+
+    def succeed(self, present: "Unlocking", folder: Path, lake_id: str) -> tuple[dict[str, Any], Unlocked]:
+        """Make this the unlocking of the ring in `folder` that opens with `present`: what it notes, and its keys.
+
+        A key beside the ring is made anew as `unlock.key.next`; it gets its name by `settle` once the ring is sealed
+        under it. The caller holds the ring's lock.
+
+        Raises:
+            Terminal: no file is named for a ring whose key is not beside it; or the file named cannot be used.
+        """
+        if self != Unlocking():
+            described = self.describe(folder)
+            return described, self.unlock(described, folder, lake_id)
+        if present != self:
+            need = "--key-file or --passphrase-file: what unlocks this ring is not beside it"
+            remedy = "Name a new file; the present one may serve other lakes, and stays as it is."
+            raise Terminal("kedge keys relock", need=need, got="neither", remedy=remedy)
+        key = new_key()
+        durable.replace(folder / NEXT_KEY_FILE, base64.b64encode(key) + b"\n", mode=0o600, point="keys.unlock")
+        return {"by": _BY_KEY_FILE}, Unlocked(key, lake_id)
+
+    def settle(self, folder: Path, lake_id: str, check: object) -> None:
+        """Give the next key its name if the ring in `folder` is sealed under it; the caller holds the ring's lock."""
+        upcoming = folder / NEXT_KEY_FILE
+        if self == Unlocking() and upcoming.exists() and Unlocked(_key_of(upcoming), lake_id).check == check:
+            upcoming.rename(folder / KEY_FILE)
+            durable.sync_folder(folder)
+
+
+def _beside(folder: Path, lake_id: str, check: object | None) -> Unlocked:
+    found = Unlocked(_key_of(folder / KEY_FILE), lake_id)
+    upcoming = folder / NEXT_KEY_FILE
+    if check in (None, found.check) or not upcoming.exists():
+        return found
+    try:
+        newer = Unlocked(_key_of(upcoming), lake_id)
+    except Terminal:
+        if upcoming.exists():
+            raise
+        return Unlocked(_key_of(folder / KEY_FILE), lake_id)  # it got its name meanwhile
+    return newer if newer.check == check else found
 
 
 def _make_key_file(path: Path) -> None:
@@ -164,7 +211,7 @@ def refuse_readable(path: Path, found: os.stat_result, *, allowed: int = 0) -> N
             str(path),
             need="a mode that lets only its owner in (0600 for a file, 0700 for a folder)",
             got=f"{stat.S_IMODE(found.st_mode):04o}",
-            remedy="Run `chmod go= ` on it, and rotate the keys if somebody else may have read them.",
+            remedy="Run `chmod go= ` on it; if somebody may have read it: `kedge keys relock`, then rotate.",
         ).of("ring")
 
 

@@ -120,6 +120,11 @@ def needed(lake: Lake, pipeline: str, zone: str, further: Sequence[KeyFile] = ()
     return Counter(kek for file in _files(lake, pipeline, zone, further) for kek in _keks(file))
 
 
+def needed_by_secrets(lake: Lake, pipeline: str) -> frozenset[str]:
+    """Key-encryption keys that the pipeline's secrets need: without them no zone's pointers and manifests open."""
+    return _keks(secrets_file(lake.root, pipeline))
+
+
 def audit_signer(folder: Path, pipeline: str) -> KeyFile:
     """The file of the signing key of a pipeline's audit trail in `folder`, for zone `audit`."""
     return KeyFile(folder / "signer.json", folder / "append.lock", "wrapped", f"{AUDIT}/{pipeline}/signer.json", "keys")

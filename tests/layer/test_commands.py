@@ -13,7 +13,7 @@ KEDGE = str(Path(sys.executable).parent / "kedge")
 GOLDEN = Path(__file__).parent / "help.txt"
 COMMANDS = (
     *("", "check", "run", "status", "verify", "predictions", "demo", "up"),
-    *("keys", "keys list", "keys rotate", "keys destroy"),
+    *("keys", "keys list", "keys rotate", "keys relock", "keys destroy"),
     *("audit", "audit verify", "audit prove", "audit show", "audit key", "audit anchor", "audit unusual"),
 )
 

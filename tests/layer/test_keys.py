@@ -114,6 +114,7 @@ def test_nothing_is_destroyed_before_it_was_said_what_would_be_lost(
     said = kedge("keys", "destroy", "bank", "restricted", "--with-data", code=2)
     assert "2 files need it" in said
     assert "tokens" in said
+    assert "with its secrets 1 version of the open zone" in said
     assert "say --yes" in said
     assert readable(places, "raw")
     assert logged(places, "keys.destroy") == []
@@ -140,6 +141,52 @@ def test_a_key_that_is_needed_is_destroyed_only_with_its_data(
 READ = "Workspace.open(Settings.from_environment()).dataset('bank', 'anonymized').current('2026-01-01').scan()"
 
 
+def test_with_the_restricted_keys_goes_the_open_zone(places: Settings, stored: list[Version]) -> None:
+    kedge("keys", "destroy", "bank", "restricted", "--with-data", "--yes")
+    read = f"from kedge.settings import Settings; from kedge.workspace import Workspace; {READ}"
+    done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=False)
+    assert "KeyGone" in done.stderr
+
+
+def test_a_replaced_restricted_key_takes_no_open_zone_with_it(
+    places: Settings, stored: list[Version], tmp_path: Path
+) -> None:
+    backup = (stored[0].path / "keys.json").read_bytes()
+    kedge("keys", "rotate", "bank", "--zone", "restricted")
+    (stored[0].path / "keys.json").write_bytes(backup)
+    (old,) = (key["id"] for key in reported(tmp_path, "keys", "list") if key["files"] == 1 and not key["current"])
+    said = kedge("keys", "destroy", "bank", "restricted", "--key", old, "--with-data", code=2)
+    assert "1 file needs it" in said
+    assert "open zone" not in said
+
+
+def test_a_relocked_ring_opens_with_the_new_key_only(places: Settings, stored: list[Version], tmp_path: Path) -> None:
+    (beside,) = places.keys.glob("*/unlock.key")
+    leaked = tmp_path / "leaked"
+    leaked.write_bytes(beside.read_bytes())
+    leaked.chmod(0o600)
+    assert "rotate the keys" in kedge("keys", "relock")
+    assert readable(places, "raw")
+    kedge("keys", "list", code=32, KEDGE_KEYS_KEY_FILE=str(leaked))
+    said = kedge("keys", "relock", "--key-file", str(tmp_path / "new.key"))
+    assert f"KEDGE_KEYS_KEY_FILE={tmp_path / 'new.key'}" in said
+    kedge("keys", "list", code=32)
+    kedge("keys", "list", KEDGE_KEYS_KEY_FILE=str(tmp_path / "new.key"))
+    entries = logged(places, "keys.relock")
+    assert [entry["phase"] for entry in entries] == ["intent", "outcome"] * 2
+    assert entries[0]["lock"] != entries[2]["lock"]
+
+
+@pytest.mark.parametrize("fault", ["keys.ring.before", "keys.ring.after"])
+def test_a_relock_that_was_killed_is_settled_as_what_became_of_it(
+    places: Settings, stored: list[Version], fault: str
+) -> None:
+    kedge("keys", "relock", code=-9, KEDGE_FAULT=f"{fault}:kill")
+    kedge("keys", "rotate", "bank", "--zone", "open")
+    _, outcome = logged(places, "keys.relock")
+    assert outcome["result"] == ("done" if fault == "keys.ring.after" else "failed")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -148,6 +195,7 @@ READ = "Workspace.open(Settings.from_environment()).dataset('bank', 'anonymized'
         (("destroy", "bank", "audit", "--with-data", "--yes"), "signer"),
         (("destroy", "bank", "nowhere", "--yes"), "kedge keys list"),
         (("destroy", "../bank", "open", "--yes"), "pipeline"),
+        (("relock", "--key-file", "a.key", "--passphrase-file", "b"), "at most one"),
         (("rotate", "shop"), "pipeline that has keys"),
         (("rotate", "bank", "--zone", "nowhere"), "restricted, open, audit"),
         (("list", "../bank"), "pipeline"),

@@ -4,12 +4,16 @@ import base64
 import json
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from kedge import durable
 from kedge.errors import KedgeError, Tampered, Terminal
 from kedge.keys import KeyRing, Unlocking, WrongKey, create_keys, new_key, open_keys
 from kedge.keys import unlock as unlocking
@@ -267,3 +271,95 @@ def test_a_full_disk_makes_no_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not ring_file(tmp_path).exists()
     KeyRing.create(tmp_path / "keys", LAKE)
     assert list(ring_file(tmp_path).parent.glob(".tmp-*")) == []
+
+
+def test_a_leaked_key_opens_nothing_that_is_sealed_after_a_relock(tmp_path: Path) -> None:
+    ring, key = KeyRing.create(tmp_path / "keys", LAKE), new_key()
+    wrapped, beside = ring.wrap("bank", "open", key, b""), ring_file(tmp_path).with_name("unlock.key")
+    open_elsewhere, leaked = KeyRing.open(tmp_path / "keys", LAKE), beside.read_text()
+    before = ring.lock
+    ring.relock(Unlocking())
+    assert ring.lock != before
+    assert sorted(path.name for path in beside.parent.iterdir() if path.suffix != ".lock") == [
+        "ring.json",
+        "unlock.key",
+    ]
+    assert beside.stat().st_mode & 0o777 == 0o600
+    for opened in (ring, open_elsewhere, KeyRing.open(tmp_path / "keys", LAKE)):
+        assert opened.unwrap("bank", "open", wrapped, b"") == key
+    thief = Unlocking(key_file=written(tmp_path / "leaked", leaked))
+    with pytest.raises(WrongKey):
+        KeyRing.open(tmp_path / "keys", LAKE, thief)
+
+
+def test_a_ring_is_relocked_from_each_way_to_each_other(tmp_path: Path) -> None:
+    ring, key = KeyRing.create(tmp_path / "keys", LAKE), new_key()
+    wrapped = ring.wrap("bank", "open", key, b"")
+    gone = ring.wrap("bank", "restricted", key, b"")["kek"]
+    ring.destroy("bank", "restricted", gone)
+    files = Unlocking(key_file=tmp_path / "apart" / "a.key"), Unlocking(key_file=tmp_path / "apart" / "b.key")
+    ways = [files[0], passphrase(tmp_path), files[1]]
+    for present, new in zip([Unlocking(), *ways], ways, strict=False):
+        KeyRing.open(tmp_path / "keys", LAKE, present).relock(new)
+        opened = KeyRing.open(tmp_path / "keys", LAKE, new)
+        assert opened.unwrap("bank", "open", wrapped, b"") == key
+        assert [kek.id for kek in opened.keys(None) if kek.destroyed] == [gone]
+        with pytest.raises(Terminal):
+            KeyRing.open(tmp_path / "keys", LAKE, present)
+
+
+def test_a_relock_to_the_present_key_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    same = Unlocking(key_file=tmp_path / "our.key")
+    ring = KeyRing.create(tmp_path / "keys", LAKE, same)
+    before = ring_file(tmp_path).read_bytes()
+    copied = Unlocking(key_file=written(tmp_path / "copy.key", (tmp_path / "our.key").read_text()))
+    for new in (same, copied):
+        with pytest.raises(Terminal, match="the one that unlocks the ring now"):
+            ring.relock(new)
+    with pytest.raises(Terminal, match="--key-file or --passphrase-file"):
+        ring.relock(Unlocking())
+    assert ring_file(tmp_path).read_bytes() == before
+    spoken = KeyRing.create(tmp_path / "others", LAKE, passphrase(tmp_path))
+    with pytest.raises(Terminal, match="the one that unlocks the ring now"):
+        spoken.relock(passphrase(tmp_path))
+
+
+@pytest.mark.parametrize("way", ["Unlocking()", "Unlocking(key_file=Path(sys.argv[2]))"])
+@pytest.mark.parametrize("point", [f"keys.{file}.{step}" for file in ("unlock", "ring") for step in durable.REPLACE])
+def test_a_relock_killed_anywhere_leaves_a_ring_that_opens_with_a_key_that_is_there(
+    tmp_path: Path, way: str, point: str
+) -> None:
+    ring, key = KeyRing.create(tmp_path / "keys", LAKE), new_key()
+    wrapped, before = ring.wrap("bank", "open", key, b""), ring.lock
+    code = (
+        "import sys; from pathlib import Path; from kedge.keys import KeyRing, Unlocking;"
+        f"KeyRing.open(Path(sys.argv[1]), {LAKE!r}).relock({way})"
+    )
+    named = tmp_path / "our.key"
+    words = [sys.executable, "-c", code, str(tmp_path / "keys"), str(named)]
+    done = subprocess.run(words, env={**os.environ, "KEDGE_FAULT": f"{point}:kill"}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    sealed = point in ("keys.ring.renamed", "keys.ring.after")
+    opens = Unlocking(key_file=named) if sealed and "argv" in way else Unlocking()
+    opened = KeyRing.open(tmp_path / "keys", LAKE, opens)
+    assert opened.unwrap("bank", "open", wrapped, b"") == key
+    assert (opened.lock != before) == sealed
+    left = opened.lock
+    opened.relock(Unlocking(key_file=tmp_path / "third.key") if opens.key_file else Unlocking())
+    assert opened.lock != left
+    assert opened.unwrap("bank", "open", wrapped, b"") == key
+    assert not ring_file(tmp_path).with_name("unlock.key.next").exists()
+    assert list(ring_file(tmp_path).parent.glob(".tmp-*")) == []
+
+
+def test_the_next_write_gives_the_new_key_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = KeyRing.create(tmp_path / "keys", LAKE)
+    monkeypatch.setenv("KEDGE_FAULT", "keys.ring.after:error")
+    with pytest.raises(KedgeError):
+        ring.relock(Unlocking())
+    monkeypatch.delenv("KEDGE_FAULT")
+    upcoming = ring_file(tmp_path).with_name("unlock.key.next")
+    assert upcoming.exists()
+    ring.rotate("bank", "open")
+    assert not upcoming.exists()
+    assert KeyRing.open(tmp_path / "keys", LAKE).keys("bank")
