@@ -46,7 +46,14 @@ _COMMON = {
 _QUIET = {"content_digest", "sequence", "predecessor", "released", "record", "recovered", "vkey"}
 """Facts that the table leaves to `--json`."""
 
-_RESULTS = {"done": "green", "failed": "red", "conflict": "yellow", "refused": "yellow", "open": "yellow"}
+_RESULTS = {
+    "done": "green",
+    "failed": "red",
+    "conflict": "yellow",
+    "refused": "yellow",
+    "open": "yellow",
+    "unknown": "yellow",
+}
 _SHORT = 9
 """Characters of a version or a digest that the table shows; `--version` takes the beginning of one."""
 

@@ -20,6 +20,7 @@ from kedge.verification.copies import copies
 from kedge.verification.finding import Findings, ordered
 from kedge.verification.record import Record
 from kedge.verification.stored import Stored, older_log
+from kedge.workspace import require_lake
 
 Progress = Callable[[int, int], None]
 _THREADS = 2  # hashing holds no lock of Python's, and one reads while the other hashes
@@ -49,6 +50,7 @@ class _Verification:
     def findings(self) -> Findings:
         self._require()
         with self._noting():
+            require_lake(self._settings)
             lake = Lake.open(self._settings.lake, self._settings.key_place)
             record = self._record(lake)
             self._keys(lake, record)

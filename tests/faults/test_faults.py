@@ -36,7 +36,6 @@ STAGES = (
 ELSEWHERE = {
     "audit.anchor": "tests/kedge/audit/test_anchor.py: killed at each there; a pipeline that declares one",
     "audit.configured": "tests/kedge/test_settle.py: what a stage does of Dagster's before it begins",
-    "audit.settled": "tests/kedge/test_settle.py: a longer log",
     "audit.signer": "tests/kedge/test_settle.py: a new log",
     "lake.create": "tests/kedge/lake/test_crash.py: a new lake",
     "keys.ring": "tests/kedge/lake/test_crash.py: a new lake; tests/kedge/keys/test_ring.py: rotation, destruction",

@@ -273,7 +273,8 @@ TABLE = (
     Row("removed secrets", lambda v, _: secrets(v).unlink(), "secrets",
         "no such file", "although the pipeline has data"),
     Row("cut secrets", lambda v, _: cut(secrets(v)), "secrets", "not the secrets of", "not the secrets of this"),
-    Row("no lake.json", lambda v, _: (lake(v) / "lake.json").unlink(), "lake", "holds data", "the lake holds data"),
+    Row("no lake.json", lambda v, _: (lake(v) / "lake.json").unlink(), "lake",
+        "the lake that the audit trail tells of", "the lake that the audit trail tells of"),
     Row("a lake.json that is none", lambda v, _: (lake(v) / "lake.json").write_text("{}"), "lake",
         "no lake", "no lake"),
 )  # fmt: skip
