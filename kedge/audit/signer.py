@@ -9,6 +9,7 @@ from kedge.audit.checkpoint import verifier_key
 from kedge.errors import Tampered
 from kedge.keys import KeyProvider, WrongKey, new_key
 from kedge.keys.keyfile import unwrap_latest
+from kedge.spec.canonical import as_written
 
 faults.register("audit.signer", steps=durable.REPLACE)
 
@@ -86,7 +87,7 @@ def context(pipeline: str) -> bytes:
 
 def _parse(folder: Path, pipeline: str) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads((folder / FILE).read_bytes())
+        content: dict[str, Any] = as_written((folder / FILE).read_bytes())
         ours = content["format"] == _FORMAT and content["pipeline"] == pipeline
         ours = ours and isinstance(content["vkey"], str) and "wrapped" in content
     except (OSError, ValueError, KeyError, TypeError):

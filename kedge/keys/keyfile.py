@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from kedge import durable, faults
 from kedge.errors import Part, Tampered
 from kedge.keys.provider import KeyGone, KeyProvider, Wrapped
+from kedge.spec.canonical import as_written
 
 faults.register("keys.rewrap", steps=durable.REPLACE)
 
@@ -87,7 +88,7 @@ class KeyFile:
     def _read(self) -> tuple[Mapping[str, Any], dict[str, Wrapped]] | None:
         """What the file holds, and its wrapped keys by context; None when it is not there."""
         try:
-            content = json.loads(self.path.read_bytes())
+            content = as_written(self.path.read_bytes())
             field = content[self.field]
             single = isinstance(field.get("kek"), str)
             wrapped = {self.place: field} if single else {f"{self.place}/{name}": w for name, w in field.items()}

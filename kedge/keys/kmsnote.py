@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from kedge import durable, faults
 from kedge.errors import Conflict, Tampered, Terminal
 from kedge.keys.provider import Wrapped
-from kedge.spec.canonical import canonical
+from kedge.spec.canonical import as_written, canonical
 
 faults.register("keys.note", steps=durable.REPLACE)
 
@@ -94,7 +94,7 @@ class KmsNote:
 
     def _parsed(self) -> _Content:
         try:
-            content: _Content = json.loads(self._path.read_bytes())
+            content: _Content = as_written(self._path.read_bytes())
             fits = set(content) == _FIELDS and (content["format"], content["lake"]) == (_FORMAT, self._lake_id)
         except FileNotFoundError:
             raise Terminal(

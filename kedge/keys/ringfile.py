@@ -13,7 +13,7 @@ from kedge import durable, faults
 from kedge.errors import Conflict, Tampered, Terminal
 from kedge.keys.seal import WrongKey, seal, unseal
 from kedge.keys.unlock import Unlocked, Unlocking, refuse_readable
-from kedge.spec.canonical import canonical
+from kedge.spec.canonical import as_written, canonical
 
 faults.register("keys.ring", steps=durable.REPLACE)
 
@@ -167,7 +167,7 @@ class RingFile:
     def _parsed(self, data: bytes) -> Content:
         lake = form = None
         try:
-            content: Content = json.loads(data)
+            content: Content = as_written(data)
             lake, form = content["lake"], content.get("format")
             complete = set(content) == _FIELDS and all(isinstance(content[n], t) for n, t in _TYPES.items())
         except (ValueError, KeyError, TypeError):

@@ -16,6 +16,7 @@ from kedge import durable, faults
 from kedge.errors import Part, Tampered, Terminal
 from kedge.keys import KeyProvider
 from kedge.lake.seal import opened, sealed
+from kedge.spec.canonical import as_written
 
 faults.register("lake.erasures", steps=durable.REPLACE)
 
@@ -82,7 +83,7 @@ class Erasures:
 
     def _read(self) -> Mapping[str, Any]:
         try:
-            content = json.loads((self._folder / _FILE).read_bytes())
+            content = as_written((self._folder / _FILE).read_bytes())
             body = opened(content, self._secret, _PURPOSE, self._place)
         except FileNotFoundError:
             return {"count": 0, "counting": False}

@@ -15,6 +15,7 @@ from kedge.lake.hooks import Journal, LeaveOut
 from kedge.lake.names import Zone
 from kedge.lake.secret import Secrets, open_secrets
 from kedge.settings import KeyPlace
+from kedge.spec.canonical import as_written
 from kedge.spec.names import check_name
 
 faults.register("lake.create", steps=durable.REPLACE)
@@ -128,7 +129,7 @@ class Lake:
 
 def _read_id(root: Path) -> str | None:
     try:
-        content = json.loads((root / FILE).read_bytes())
+        content = as_written((root / FILE).read_bytes())
         found = str(content["id"]) if content["format"] == _FORMAT else ""
     except FileNotFoundError:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 from kedge.errors import Tampered, Terminal
 from kedge.lake.names import MANIFEST
 from kedge.outcome import Check, Fact
-from kedge.spec.canonical import canonical
+from kedge.spec.canonical import as_written, canonical
 
 _SEAL = "seal"
 
@@ -83,7 +83,7 @@ def read_manifest(path: Path, secret: bytes, place: str) -> Manifest:
         Tampered: it is missing, no manifest, or was edited.
     """
     try:
-        body = json.loads(path.read_bytes())
+        body = as_written(path.read_bytes())
         found = str(body.pop(_SEAL))
     except FileNotFoundError:
         raise _tampered(place, "no such file") from None

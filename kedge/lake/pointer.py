@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kedge import durable, faults
 from kedge.errors import Tampered
 from kedge.lake.seal import opened, sealed
+from kedge.spec.canonical import as_written
 
 if TYPE_CHECKING:
     from kedge.lake.dataset import Dataset
@@ -67,7 +68,7 @@ def read_pointer(dataset: "Dataset", partition: str) -> Pointer | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        body = opened(json.loads(found), dataset.secrets.digest, _PURPOSE, place)
+        body = opened(as_written(found), dataset.secrets.digest, _PURPOSE, place)
         pointer = Pointer(**body) if body else None
     except (ValueError, TypeError, AttributeError):
         raise _tampered(place, "bytes that are no pointer") from None

@@ -16,6 +16,7 @@ from kedge import durable, faults
 from kedge.errors import KedgeError, Tampered
 from kedge.keys import KeyProvider, keylock, new_key
 from kedge.keys.keyfile import KeyFile, unwrap_latest
+from kedge.spec.canonical import as_written
 
 faults.register("lake.secrets", steps=durable.REPLACE)
 
@@ -127,7 +128,7 @@ def _refuse_loss(root: Path, pipeline: str) -> None:
 def _parse(path: Path, pipeline: str) -> dict[str, dict[str, str]]:
     damaged = _damaged(pipeline, "bytes that are not the secrets of this pipeline")
     try:
-        content = json.loads(path.read_bytes())
+        content = as_written(path.read_bytes())
         wrapped = dict(content["secrets"])
         ours = content["format"] == _FORMAT and content["pipeline"] == pipeline
         complete = ours and set(wrapped) == set(_PURPOSES)

@@ -1,6 +1,5 @@
 """A stored version: immutable files, their manifest and their wrapped keys."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -16,6 +15,7 @@ from kedge.lake.filekey import FileKey
 from kedge.lake.manifest import Manifest, read_manifest
 from kedge.lake.names import KEYS, KEYS_FORMAT, MANIFEST, ROWS, check_partition, check_version
 from kedge.lake.whole import check_file_whole
+from kedge.spec.canonical import as_written
 
 if TYPE_CHECKING:
     from kedge.lake.dataset import Dataset
@@ -198,7 +198,7 @@ class Version:
     def _keys(self) -> dict[str, Any]:
         """The wrapped keys by file."""
         try:
-            content = json.loads((self.path / KEYS).read_bytes())
+            content = as_written((self.path / KEYS).read_bytes())
             if content["format"] == KEYS_FORMAT and isinstance(content["keys"], dict):
                 return dict(content["keys"])
             got = "bytes of another format"

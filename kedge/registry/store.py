@@ -21,6 +21,7 @@ from kedge.audit.trail import Trail
 from kedge.errors import Conflict, Tampered
 from kedge.lake.seal import opened, sealed
 from kedge.registry.decision import Champion, Decision, Reign
+from kedge.spec.canonical import as_written
 from kedge.workspace import Workspace
 
 POINT = "registry.decide"
@@ -146,7 +147,7 @@ class Registry:
 
     def _read(self, number: int) -> dict[str, Any]:
         try:
-            body = opened(json.loads(self._file(number).read_bytes()), self.secret(), _PURPOSE, str(number))
+            body = opened(as_written(self._file(number).read_bytes()), self.secret(), _PURPOSE, str(number))
         except (ValueError, AttributeError):
             raise self._tampered(number, "bytes that are no JSON object") from None
         if body is None:

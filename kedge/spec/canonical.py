@@ -18,3 +18,19 @@ def canonical(obj: Any) -> bytes:
 def digest(obj: Any) -> str:
     """SHA-256 of the canonical form, 64 hexadecimal digits."""
     return hashlib.sha256(canonical(obj)).hexdigest()
+
+
+def as_written(data: bytes) -> Any:
+    """What stored JSON says, if the bytes are those that `json.dumps` makes of it, with or without `indent=1`.
+
+    A reader that only parses takes other spacing, and a name that is there twice (RFC 8259 leaves open which counts).
+
+    Raises:
+        ValueError: they are not, or are no JSON.
+    """
+    found = json.loads(data)
+    for indent in (1, None):
+        for ascii_only in (False, True):
+            if json.dumps(found, indent=indent, ensure_ascii=ascii_only).encode() == data:
+                return found
+    raise ValueError("bytes that kedge does not write")

@@ -79,7 +79,7 @@ def test_a_change_that_was_cut_off_gets_its_outcome_once_the_log_is_sound(trail:
     assert "open" in kedge("show", "bank", "--partition", "2026-01-03").stdout
     assert "cut off" not in kedge("verify", "bank", "--key", key).stdout
     assert "cut off, and their outcome added now: 1" in kedge("verify", "bank").stdout
-    assert "failed (recovered)" in kedge("show", "bank", "--partition", "2026-01-03").stdout
+    assert "unknown (recovered)" in kedge("show", "bank", "--partition", "2026-01-03").stdout
 
 
 def test_the_anchor_that_is_declared_is_looked_at(trail: Settings, tmp_path: Path) -> None:

@@ -527,6 +527,7 @@ def test_an_interrupt_while_entries_are_counted_is_made_good(log: Log, monkeypat
 
 def test_an_interrupt_while_the_tree_grows_is_made_good(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log._thread, "ask", lambda: None)
+    log._thread.stop()  # it was asked when the log was opened, and would grow the tree instead of us
     log.append({"n": 1}, {"n": 2})
     append = Tree.append
 
