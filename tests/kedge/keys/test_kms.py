@@ -402,7 +402,7 @@ def test_erasures_are_counted_and_another_count_is_noticed(keys: AwsKms, tmp_pat
     content = json.loads(note.read_text())
     for change in ({"erasures": {"bank": 1}}, {"erasures": {}}, {"mac": "0" * 64}, {"mac": "\ud800"}):
         note.write_text(json.dumps({**content, **change}))
-        with pytest.raises(Tampered, match="edited|other bytes") as caught:
+        with pytest.raises(Tampered, match=r"edited|other bytes") as caught:
             reopened(tmp_path).erasures("bank")
         assert caught.value.part == "ring"
 
