@@ -6,14 +6,13 @@ an object. Whether somebody else can is the place's own business (a write-once m
 Object Lock); see docs/declaration.md.
 """
 
-import fcntl
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kedge import faults
-from kedge.durable import make_folder, storage, sync_folder
+from kedge.durable import locked, make_folder, storage, sync_folder
 from kedge.errors import Tampered, Terminal, Transient
 from kedge.spec.audit import S3
 
@@ -131,12 +130,12 @@ def _rest(path: Path, there: bytes, data: bytes) -> bytes:
 
 def _complete(path: Path, handle: int, data: bytes) -> None:
     """Append what is missing. Two processes may anchor the same checkpoint: the second waits for the first."""
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    rest = _rest(path, os.pread(handle, 2 * len(data), 0), data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
-    faults.reach("audit.anchor.written")
-    os.fsync(handle)
+    with locked(handle):
+        rest = _rest(path, os.pread(handle, 2 * len(data), 0), data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        faults.reach("audit.anchor.written")
+        os.fsync(handle)
 
 
 def open_anchor(url: str, *, origin: str | None = None, home: Path | None = None) -> Anchor:
